@@ -1,0 +1,111 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/rouse-proxy/rouse/internal/config"
+	"github.com/rouse-proxy/rouse/internal/driver"
+	"github.com/rouse-proxy/rouse/internal/driver/exec"
+	"github.com/rouse-proxy/rouse/internal/probe"
+	"github.com/rouse-proxy/rouse/internal/target"
+)
+
+// part is one target with what was built for it.
+type part struct {
+	cfg    config.Target
+	driver *exec.Driver
+	prober *probe.Prober
+	target *target.Target
+	logger *slog.Logger
+}
+
+// addTarget builds the target that t describes.
+func (a *App) addTarget(t config.Target) error {
+	drv, err := exec.New(exec.Options{
+		Target: t.Name, Start: t.Hooks.Start, Stop: t.Hooks.Stop, Status: t.Hooks.Status, Ready: t.Probe.Command,
+		Dir: a.store.Path(), Env: t.Hooks.Env, Logger: a.logger,
+	})
+	if err != nil {
+		return fmt.Errorf("target %q: %w", t.Name, err)
+	}
+	p := &part{cfg: t, driver: drv, logger: a.logger}
+	p.prober, err = probe.New(probe.Options{
+		Kind: string(t.Probe.Kind), Path: t.Probe.Path, Expect: t.Probe.Expect, Settle: t.Probe.Settle,
+		Command: func(ctx context.Context, address string) error {
+			return drv.Ready(ctx, driver.Op{Epoch: p.target.Status().Epoch, Reason: "probe", Address: address})
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("target %q: %w", t.Name, err)
+	}
+	p.target, err = target.New(target.Options{
+		Name: t.Name, Address: t.Backend.Address(), Driver: drv.Driver(), Prober: p.prober, Store: a.store,
+		Cooldown: t.Cooldown, StartTimeout: t.StartTimeout, StopTimeout: t.StopTimeout,
+		Events: a.events, Logger: a.logger,
+	})
+	if err != nil {
+		return err
+	}
+	a.parts[t.Name] = p
+	return nil
+}
+
+// run gives the target its life until ctx ends.
+func (p *part) run(ctx context.Context) {
+	var lives sync.WaitGroup
+	lives.Go(func() { p.driver.Run(ctx) })
+	if err := p.target.Run(ctx); err != nil {
+		p.logger.Error("a target ended badly", "target", p.cfg.Name, "err", err)
+	}
+	lives.Wait()
+}
+
+// patience is the longest that one client can wait: a stop that is under way, a
+// start, and what lies between.
+func (p *part) patience() time.Duration {
+	return p.cfg.StopTimeout + p.cfg.StartTimeout + time.Minute
+}
+
+// retire stops the target, giving up after a start that is under way and two stops.
+func (p *part) retire() error {
+	ctx, cancel := context.WithTimeoutCause(context.Background(), p.cfg.StartTimeout+2*p.cfg.StopTimeout,
+		errors.New("it may still be running; the next run of rouse will find it"))
+	defer cancel()
+	return p.target.Retire(ctx)
+}
+
+// inspectHooks finds everything that is wrong with the hooks before anything runs.
+func (a *App) inspectHooks() error {
+	var problems config.Problems
+	for _, t := range a.cfg.Targets {
+		for _, h := range []struct {
+			flag string
+			argv []string
+		}{
+			{"--hook-start-svc", t.Hooks.Start},
+			{"--hook-stop-svc", t.Hooks.Stop},
+			{"--hook-status", t.Hooks.Status},
+			{"--probe", t.Probe.Command},
+		} {
+			if len(h.argv) == 0 {
+				continue
+			}
+			warnings, err := exec.Inspect(h.argv[0])
+			for _, w := range warnings {
+				a.logger.Warn("hook is not safe", "target", t.Name, "hook", h.argv[0], "why", w)
+			}
+			if err != nil {
+				problems = append(problems, config.Problem{Where: h.flag, Text: err.Error()})
+			}
+		}
+	}
+	if len(problems) > 0 {
+		return problems
+	}
+	return nil
+}

@@ -1,0 +1,125 @@
+// Package event carries facts: what happened, to which target, and why. Whoever
+// owns the thing that changed emits the event, and a [Log] hands it to its sinks
+// one after the other, in the order of emission per emitter. A sink runs on the
+// emitter's goroutine: it must be quick and must never wait for disk or network.
+package event
+
+import (
+	"log/slog"
+	"time"
+)
+
+// A Kind names what happened. The names are part of the log's promise.
+type Kind string
+
+// What can happen to a target and to a client.
+const (
+	StateChanged   Kind = "state changed"          // From, To, Cause
+	OperationBegun Kind = "operation begun"        // Operation, Cause
+	OperationEnded Kind = "operation ended"        // Operation, Elapsed, Err
+	StillWorking   Kind = "still working"          // Operation, Elapsed, Waiting: progress of a long operation
+	IdleArmed      Kind = "cooldown begins"        // Delay
+	BackoffArmed   Kind = "waiting to try again"   // Delay, Err
+	ClientWaits    Kind = "client waits"           // Client
+	ClientLeft     Kind = "client left"            // Client, Elapsed: it went before it was served
+	ClientRefused  Kind = "client refused"         // Client, Elapsed, Err
+	ClientServed   Kind = "client connected"       // Client, Elapsed (waited), Cause
+	ClientEnded    Kind = "client ended"           // Client, Elapsed, Sent, Received, Cause
+	BackendSuspect Kind = "backend did not answer" // Client, Err
+)
+
+// An Event is one fact. Fields that do not apply to its kind are zero.
+type Event struct {
+	Time   time.Time
+	Kind   Kind
+	Target string
+	Epoch  uint64
+	Cause  string // why, in rouse's own words
+	Client string // remote address of the client concerned
+
+	From, To  string // state names
+	Operation string // check, start or stop
+	Waiting   int    // clients that wait
+	Elapsed   time.Duration
+	Delay     time.Duration // how long until the armed timer fires
+	Sent      int64         // bytes from client to backend
+	Received  int64         // bytes from backend to client
+	Err       error
+}
+
+// A Log hands events to its sinks. The zero value and a nil *Log have none.
+type Log struct {
+	sinks []func(Event)
+}
+
+// NewLog returns a log with the given sinks.
+func NewLog(sinks ...func(Event)) *Log { return &Log{sinks: sinks} }
+
+// Emit hands e to every sink; a zero Time becomes now.
+func (l *Log) Emit(e Event) {
+	if l == nil {
+		return
+	}
+	if e.Time.IsZero() {
+		e.Time = time.Now()
+	}
+	for _, sink := range l.sinks {
+		sink(e)
+	}
+}
+
+// Level says how loud e is in a log: what an owner must know is a warning or an
+// error, what happens all day is info, the rest debug.
+func (e Event) Level() slog.Level {
+	switch e.Kind {
+	case OperationEnded:
+		return e.operationLevel()
+	case BackoffArmed, BackendSuspect, ClientRefused:
+		return slog.LevelWarn
+	case OperationBegun, IdleArmed, ClientWaits:
+		if e.Operation == "check" {
+			return slog.LevelDebug
+		}
+		return slog.LevelInfo
+	default:
+		return slog.LevelInfo
+	}
+}
+
+func (e Event) operationLevel() slog.Level {
+	switch {
+	case e.Err != nil && e.Operation == "check":
+		return slog.LevelWarn
+	case e.Err != nil:
+		return slog.LevelError
+	case e.Operation == "check":
+		return slog.LevelDebug
+	default:
+		return slog.LevelInfo
+	}
+}
+
+// Attrs returns the fields of e that say something, for a structured log.
+func (e Event) Attrs() []slog.Attr {
+	attrs := []slog.Attr{slog.String("target", e.Target)}
+	add := func(ok bool, a slog.Attr) {
+		if ok {
+			attrs = append(attrs, a)
+		}
+	}
+	add(e.Client != "", slog.String("client", e.Client))
+	add(e.To != "", slog.String("from", e.From))
+	add(e.To != "", slog.String("to", e.To))
+	add(e.Operation != "", slog.String("operation", e.Operation))
+	add(e.Epoch != 0, slog.Uint64("epoch", e.Epoch))
+	add(e.Cause != "", slog.String("cause", e.Cause))
+	add(e.Waiting != 0, slog.Int("waiting", e.Waiting))
+	add(e.Elapsed != 0, slog.Duration("elapsed", e.Elapsed.Round(time.Millisecond)))
+	add(e.Delay != 0, slog.Duration("for", e.Delay.Round(time.Millisecond)))
+	add(e.Kind == ClientEnded, slog.Int64("sent", e.Sent))
+	add(e.Kind == ClientEnded, slog.Int64("received", e.Received))
+	if e.Err != nil {
+		attrs = append(attrs, slog.Any("err", e.Err))
+	}
+	return attrs
+}

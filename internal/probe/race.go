@@ -1,0 +1,143 @@
+package probe
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// pace says how attempts follow each other.
+type pace struct {
+	beat  func(elapsed time.Duration) time.Duration // a fresh attempt this long after the last one, whatever became of that
+	after func(err error) time.Duration             // how soon after a failure, where that is sooner
+	limit func(elapsed time.Duration) time.Duration // how long one attempt may take
+	most  int                                       // attempts in flight
+	final func(err error) bool                      // a failure that ends the race; nil: none does
+}
+
+// refusedPause is how soon a refused connection is tried again. Nothing listens
+// yet, so asking is cheap, and the port may open at any moment.
+const refusedPause = 5 * time.Millisecond
+
+// dialBeat is the rhythm of fresh dials while others still hang: a SYN to a booting
+// machine is lost, and its retransmissions come ever later (RFC 6298 section 5).
+const dialBeat = 250 * time.Millisecond
+
+// dialPace is for plain connects, which cost the target nothing.
+var dialPace = pace{
+	beat:  func(time.Duration) time.Duration { return dialBeat },
+	after: afterFailure(dialBeat),
+	limit: func(time.Duration) time.Duration { return 3 * time.Second },
+	most:  16,
+}
+
+// askPace is for attempts that ask the application. A port forwarder may keep each one and
+// throw them all at a target that has just booted, so they grow rarer with time.
+var askPace = pace{
+	beat:  func(elapsed time.Duration) time.Duration { return min(max(elapsed/10, dialBeat), 2*time.Second) },
+	after: afterFailure(100 * time.Millisecond),
+	limit: func(elapsed time.Duration) time.Duration { return max(3*time.Second, elapsed/2) },
+	most:  8,
+}
+
+// commandPace is for the user's own command: one at a time.
+var commandPace = pace{
+	beat:  func(time.Duration) time.Duration { return time.Hour },
+	after: func(error) time.Duration { return 250 * time.Millisecond },
+	limit: func(elapsed time.Duration) time.Duration { return max(10*time.Second, elapsed/2) },
+	most:  1,
+}
+
+func afterFailure(other time.Duration) func(error) time.Duration {
+	return func(err error) time.Duration {
+		if errors.Is(err, syscall.ECONNREFUSED) {
+			return refusedPause
+		}
+		return other
+	}
+}
+
+// outcome is how one attempt ended.
+type outcome struct {
+	conn net.Conn
+	err  error
+}
+
+// race starts attempts at their pace until one succeeds or ctx ends. Connections
+// of the losers are closed, and no attempt is left behind when it returns.
+func race(ctx context.Context, p pace, try func(context.Context) (net.Conn, error)) (net.Conn, error) {
+	var attempts sync.WaitGroup
+	defer attempts.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+
+	began, flying := time.Now(), 0
+	outcomes := make(chan outcome)
+	next := newBeat()
+	defer next.Stop()
+	var last error
+	for {
+		select {
+		case <-next.C:
+			elapsed := time.Since(began)
+			if flying < p.most {
+				flying++
+				attempts.Go(func() { attempt(ctx, p.limit(elapsed), try, outcomes) })
+			}
+			next.set(p.beat(elapsed))
+		case o := <-outcomes:
+			flying--
+			if o.err == nil {
+				return o.conn, nil
+			}
+			last = o.err
+			if p.final != nil && p.final(o.err) {
+				return nil, o.err
+			}
+			next.sooner(p.after(o.err))
+		case <-ctx.Done():
+			if last != nil {
+				return nil, last
+			}
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// beat is the timer of the next attempt.
+type beat struct {
+	*time.Timer
+	due time.Time
+}
+
+func newBeat() *beat { return &beat{time.NewTimer(0), time.Now()} }
+
+func (b *beat) set(d time.Duration) {
+	b.due = time.Now().Add(d)
+	b.Reset(d)
+}
+
+// sooner sets the timer unless it fires earlier anyway: a failure never puts the
+// next attempt off.
+func (b *beat) sooner(d time.Duration) {
+	if time.Now().Add(d).Before(b.due) {
+		b.set(d)
+	}
+}
+
+// attempt runs one try and delivers its outcome, or cleans up when nobody wants it.
+func attempt(ctx context.Context, limit time.Duration, try func(context.Context) (net.Conn, error), outcomes chan<- outcome) {
+	limited, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	conn, err := try(limited)
+	select {
+	case outcomes <- outcome{conn, err}:
+	case <-ctx.Done():
+		if conn != nil {
+			_ = conn.Close()
+		}
+	}
+}

@@ -1,0 +1,168 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/rouse-proxy/rouse/internal/event"
+	"github.com/rouse-proxy/rouse/internal/peek"
+	"github.com/rouse-proxy/rouse/internal/probe"
+	"github.com/rouse-proxy/rouse/internal/relay"
+	"github.com/rouse-proxy/rouse/internal/target"
+)
+
+const (
+	dialTimeout = 5 * time.Second // for a backend that is believed ready
+	dialPause   = 50 * time.Millisecond
+)
+
+// errPatience is why a client is refused that has waited too long.
+var errPatience = errors.New("the target did not get ready in time")
+
+// handle carries one client from accept to account.
+func (l *Listener) handle(serving context.Context, conn net.Conn) {
+	c := l.arrived(conn)
+	waiting, seated := watch(serving, conn, l.opts.Patience)
+	hold, err := l.opts.Target.Acquire(waiting, c.cause)
+	if err == nil {
+		defer hold.Release()
+		err = l.connect(waiting, c, hold)
+	}
+	if seated(); err != nil {
+		c.refuse(err)
+		return
+	}
+	c.served(hold)
+	result, err := relay.Run(serving, conn.(relay.Conn), c.backend.(relay.Conn), relay.Options{})
+	c.account(result, err)
+}
+
+// connect gives the client a connection to the backend: the one that proved the
+// target ready, or its own. When nobody answers, the target's readiness is in
+// doubt, and the client goes back to waiting.
+func (l *Listener) connect(ctx context.Context, c *client, hold *target.Hold) error {
+	for attempt := range 1 << 30 {
+		if c.backend = hold.TakeConn(); c.backend != nil {
+			return nil
+		}
+		if err := rest(ctx, attempt); err != nil {
+			return err
+		}
+		dialing, cancel := context.WithTimeout(ctx, dialTimeout)
+		conn, err := l.opts.Dial(dialing, hold.Address())
+		cancel()
+		switch {
+		case err == nil:
+			c.backend = conn
+			return nil
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case errors.Is(err, probe.ErrCannotAsk):
+			continue // nothing is known against the target
+		}
+		l.suspect(c, err)
+		if err := hold.Suspect(ctx); err != nil {
+			return err
+		}
+	}
+	return errPatience
+}
+
+// rest keeps answers that change from one moment to the next from being asked for in a spin.
+func rest(ctx context.Context, attempt int) error {
+	if attempt == 0 {
+		return nil
+	}
+	select {
+	case <-time.After(min(dialPause<<min(attempt-1, 8), time.Second)):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (l *Listener) suspect(c *client, err error) {
+	l.opts.Events.Emit(event.Event{Kind: event.BackendSuspect, Target: l.opts.Target.Name(), Client: c.address, Err: err})
+}
+
+// watch returns a context that ends when the client leaves, when its patience is
+// over, or with serving; and a function that ends the watch and returns once the
+// connection is the caller's own again.
+func watch(serving context.Context, conn net.Conn, patience time.Duration) (context.Context, func()) {
+	patient, stop := context.WithTimeoutCause(serving, patience, errPatience)
+	ctx, cancel := context.WithCancelCause(patient)
+	done := make(chan struct{})
+	go watchClient(ctx, conn, cancel, done)
+	return ctx, func() {
+		cancel(nil)
+		<-done
+		stop()
+	}
+}
+
+func watchClient(ctx context.Context, conn net.Conn, cancel context.CancelCauseFunc, done chan<- struct{}) {
+	defer close(done)
+	if err := peek.WaitGone(ctx, conn); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		cancel(err)
+	}
+}
+
+// client is one connection's account.
+type client struct {
+	events  *event.Log
+	target  string
+	conn    net.Conn
+	backend net.Conn
+	address string
+	cause   string
+	arrived time.Time
+	began   time.Time // relay
+}
+
+func (l *Listener) arrived(conn net.Conn) *client {
+	c := &client{
+		events: l.opts.Events, target: l.opts.Target.Name(), conn: conn,
+		address: conn.RemoteAddr().String(), arrived: time.Now(),
+	}
+	c.cause = "client " + c.address
+	if st := l.opts.Target.Status(); st.State != target.Ready { // for the log only: nothing is decided by it
+		c.emit(event.Event{Kind: event.ClientWaits, Cause: "target is " + st.State.String()})
+	}
+	return c
+}
+
+func (c *client) emit(e event.Event) {
+	e.Target, e.Client = c.target, c.address
+	c.events.Emit(e)
+}
+
+// refuse ends a client that is not served with a reset: a clean end without a byte
+// would look like an empty answer.
+func (c *client) refuse(err error) {
+	if c.backend != nil {
+		_ = c.backend.Close()
+	}
+	if lingerer, ok := c.conn.(interface{ SetLinger(sec int) error }); ok {
+		_ = lingerer.SetLinger(0)
+	}
+	_ = c.conn.Close()
+	e := event.Event{Kind: event.ClientRefused, Elapsed: time.Since(c.arrived), Err: err}
+	if errors.Is(err, peek.ErrLeft) || errors.Is(err, peek.ErrReset) {
+		e = event.Event{Kind: event.ClientLeft, Elapsed: e.Elapsed, Cause: err.Error()}
+	}
+	c.emit(e)
+}
+
+func (c *client) served(hold *target.Hold) {
+	c.began = time.Now()
+	c.emit(event.Event{Kind: event.ClientServed, Epoch: hold.Epoch(), Elapsed: c.began.Sub(c.arrived)})
+}
+
+func (c *client) account(r relay.Result, err error) {
+	e := event.Event{Kind: event.ClientEnded, Elapsed: time.Since(c.began), Sent: r.Sent, Received: r.Received, Cause: fmt.Sprint(r.End)}
+	e.Err = err
+	c.emit(e)
+}

@@ -1,0 +1,125 @@
+// Package proxy carries a connection from accept to account: accept, admit,
+// acquire a hold (which wakes the target and waits), connect, relay, account,
+// release. A listener never ends because of an error that heals: it pauses, says
+// so, and goes on. While a client waits its bytes stay in the kernel, and its
+// socket is watched without being read, so that one that leaves is not waited for.
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/rouse-proxy/rouse/internal/event"
+	"github.com/rouse-proxy/rouse/internal/gate"
+	"github.com/rouse-proxy/rouse/internal/target"
+)
+
+const (
+	firstPause = 5 * time.Millisecond // after an accept that failed
+	lastPause  = time.Second          // the pause doubles up to this
+	quietTime  = 5 * time.Second      // between two log lines about the same trouble
+)
+
+// A Waker is what a listener needs of a target.
+type Waker interface {
+	Name() string
+	Acquire(ctx context.Context, cause string) (*target.Hold, error)
+	Status() target.Status
+}
+
+// A Dialer connects to a backend that is ready.
+type Dialer func(ctx context.Context, address string) (net.Conn, error)
+
+// Options describe a listener. All but Patience and Logger are needed.
+type Options struct {
+	Target   Waker
+	Dial     Dialer
+	Slots    *gate.Slots
+	Patience time.Duration // longest wait of one client, all in all; 15m when 0
+	Events   *event.Log
+	Logger   *slog.Logger
+}
+
+// A Listener serves the clients of one route.
+type Listener struct {
+	opts  Options
+	quiet time.Time // no log line about trouble before this; owned by Serve
+}
+
+// New returns a listener.
+func New(opts Options) *Listener {
+	if opts.Patience == 0 {
+		opts.Patience = 15 * time.Minute
+	}
+	if opts.Logger == nil {
+		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Listener{opts: opts}
+}
+
+// Serve accepts clients from ln until accepting ends, and returns when the last
+// client has ended. Clients that are still there when serving ends are cut. It closes ln.
+func (l *Listener) Serve(accepting, serving context.Context, ln net.Listener) error {
+	defer ln.Close()
+	defer context.AfterFunc(accepting, func() { _ = ln.Close() })()
+	var clients sync.WaitGroup
+	defer clients.Wait()
+	for {
+		if err := l.slot(accepting); err != nil {
+			return nil
+		}
+		conn, err := l.accept(accepting, ln)
+		if err != nil {
+			l.opts.Slots.Release()
+			if accepting.Err() != nil {
+				return nil
+			}
+			return fmt.Errorf("accepting clients on %v: %w", ln.Addr(), err)
+		}
+		clients.Go(func() {
+			defer l.opts.Slots.Release()
+			l.handle(serving, conn)
+		})
+	}
+}
+
+// slot waits until one more client may be served. Until then new clients queue in the kernel.
+func (l *Listener) slot(ctx context.Context) error {
+	if l.opts.Slots.TryAcquire() {
+		return nil
+	}
+	l.complain("at the limit of clients, new ones wait", "limit", l.opts.Slots.Cap())
+	return l.opts.Slots.Acquire(ctx)
+}
+
+// accept returns the next client. Trouble that heals (no descriptors, no memory, a
+// client that has gone already) never ends the listener and never spins.
+func (l *Listener) accept(ctx context.Context, ln net.Listener) (net.Conn, error) {
+	for pause := firstPause; ; pause = min(2*pause, lastPause) {
+		conn, err := ln.Accept()
+		if err == nil || errors.Is(err, net.ErrClosed) {
+			return conn, err
+		}
+		l.complain("cannot accept clients, will try again", "err", err)
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// complain logs trouble at most once per quietTime.
+func (l *Listener) complain(msg string, args ...any) {
+	now := time.Now()
+	if now.Before(l.quiet) {
+		return
+	}
+	l.quiet = now.Add(quietTime)
+	l.opts.Logger.Warn(msg, append(args, "target", l.opts.Target.Name())...)
+}

@@ -1,0 +1,345 @@
+package target
+
+import "fmt"
+
+// State is where a target stands in its life.
+type State uint8
+
+// The states, as the table in ARCHITECTURE.md has them.
+const (
+	Unknown  State = iota // nobody has asked yet, or what we knew is in doubt
+	Stopped               // verified down, or never started
+	Starting              // the start operation runs: start action, then probe
+	Ready                 // it answers
+	Stopping              // the stop operation runs: stop action, then verification
+	Failed                // the start failed; the next try waits for the backoff
+)
+
+var stateNames = [...]string{"unknown", "stopped", "starting", "ready", "stopping", "failed"}
+
+// String returns the state's name as logs and the command line print it.
+func (s State) String() string {
+	if int(s) < len(stateNames) {
+		return stateNames[s]
+	}
+	return fmt.Sprintf("state %d", uint8(s))
+}
+
+// patience is the number of failed starts in a row up to which a new client is
+// queued through the backoff; beyond it the wait is too long and it is refused.
+const patience = 3
+
+// operation is what runs on the target now: at most one at a time.
+type operation uint8
+
+const (
+	opNone operation = iota
+	opCheck
+	opStart
+	opStop
+)
+
+var operationNames = [...]string{"none", "check", "start", "stop"}
+
+func (o operation) String() string { return operationNames[o] }
+
+// alarm names what the one timer of a target is armed for.
+type alarm uint8
+
+const (
+	alarmOff     alarm = iota
+	alarmIdle          // cooldown: ask whether to stop
+	alarmBackoff       // a start or stop failed: ask whether to try again
+	alarmLook          // believed down: ask whether somebody else started it
+)
+
+// stepKind is what happened, as far as the machine cares.
+type stepKind uint8
+
+const (
+	stepBooted    stepKind = iota // rouse has just started
+	stepAcquired                  // a client wants the target
+	stepAbandoned                 // a waiting client has gone
+	stepReleased                  // a hold was given back
+	stepSuspected                 // a holder found nobody at the address: its hold becomes a wait
+	stepChecked                   // the check ended, see finding
+	stepStarted                   // the start ended, see failed
+	stepStopped                   // the stop ended, see failed
+	stepExpired                   // the armed timer fired
+	stepRetired                   // rouse ends and the target shall be stopped
+)
+
+// finding is what a check saw.
+type finding uint8
+
+const (
+	foundUp      finding = iota // it answers
+	foundDown                   // nothing suggests that it runs
+	foundSilent                 // its driver says that it runs, but it does not answer
+	foundUnclear                // it does not answer, and nobody can tell whether it runs
+)
+
+// input is one step's input.
+type input struct {
+	kind   stepKind
+	found  finding // of stepChecked
+	failed bool    // of stepStarted and stepStopped
+}
+
+// output says what the supervisor has to do after a step.
+type output struct {
+	run    operation // begin this operation
+	grant  bool      // answer every waiting client with a hold
+	refuse bool      // answer every waiting client with the last error
+	alarm  alarm     // what the timer is for from now on
+	rearm  bool      // the timer must be set anew: alarm has changed
+}
+
+// A machine decides one target's life. It is pure: no clock, no input or output,
+// no goroutine. The supervisor owns it, feeds it steps and does what it says.
+type machine struct {
+	state    State
+	op       operation
+	armed    alarm
+	held     int    // holds that are out
+	waiting  int    // clients that want one
+	epoch    uint64 // number of the newest run
+	starts   int    // failed starts in a row
+	stops    int    // failed stops in a row
+	mayRun   bool   // no stop has been verified since it may have begun to run
+	retiring bool   // to be stopped for good; nobody is let in any more
+}
+
+// step takes one input and returns what to do about it.
+func (m *machine) step(in input) output {
+	out := m.apply(in)
+	if out.grant {
+		m.held, m.waiting = m.held+m.waiting, 0
+	}
+	if out.refuse {
+		m.waiting = 0
+	}
+	if out.run == opNone && m.retiring {
+		out.run = m.retire()
+	}
+	if want := m.wantAlarm(); want != m.armed {
+		m.armed, out.rearm = want, true
+	}
+	out.alarm = m.armed
+	return out
+}
+
+func (m *machine) apply(in input) output {
+	switch in.kind {
+	case stepBooted:
+		return m.begin(opCheck)
+	case stepAcquired:
+		m.waiting++
+		return m.want()
+	case stepAbandoned:
+		m.waiting--
+		return output{}
+	case stepReleased:
+		m.held--
+		return m.released()
+	case stepSuspected:
+		m.held--
+		m.waiting++
+		if m.state == Ready {
+			m.state = Unknown
+		}
+		return m.want()
+	case stepChecked:
+		return m.checked(in.found)
+	case stepStarted:
+		return m.started(in.failed)
+	case stepStopped:
+		return m.stopped(in.failed)
+	case stepExpired:
+		m.armed = alarmOff
+		return m.expired()
+	case stepRetired:
+		m.retiring = true
+		return output{refuse: m.waiting > 0}
+	}
+	return output{}
+}
+
+// want answers a client that has just been counted as waiting.
+func (m *machine) want() output {
+	switch {
+	case m.retiring:
+		return output{refuse: true}
+	case m.state == Ready:
+		return output{grant: true}
+	case m.op != opNone:
+		return output{} // whatever runs now answers it when it ends
+	case m.state == Unknown:
+		return m.begin(opCheck)
+	case m.state == Stopped:
+		return m.begin(opStart)
+	case m.starts > patience:
+		return output{refuse: true}
+	default:
+		return output{} // failed: the backoff is short, the next try serves it
+	}
+}
+
+// released cleans up after a failed start that could not be stopped while
+// somebody still held the target.
+func (m *machine) released() output {
+	if m.state == Failed && m.mayRun && m.unwanted() {
+		return m.begin(opStop)
+	}
+	return output{}
+}
+
+func (m *machine) checked(found finding) output {
+	m.op = opNone
+	switch found {
+	case foundUp:
+		return m.ready()
+	case foundDown:
+		m.mayRun, m.stops = false, 0
+		if m.waiting > 0 {
+			return m.wake()
+		}
+		m.state = Stopped
+	case foundSilent, foundUnclear:
+		m.mayRun = m.mayRun || found == foundSilent
+		if m.waiting > 0 {
+			return m.wake()
+		}
+		m.state = Unknown
+	}
+	return output{}
+}
+
+func (m *machine) started(failed bool) output {
+	m.op = opNone
+	if !failed {
+		return m.ready()
+	}
+	m.starts++
+	m.state = Failed
+	m.waiting = 0
+	if m.held > 0 {
+		return output{refuse: true}
+	}
+	out := m.begin(opStop) // it may half run
+	out.refuse = true
+	return out
+}
+
+func (m *machine) stopped(failed bool) output {
+	m.op = opNone
+	if failed {
+		m.stops++
+		m.state = Unknown
+		if m.waiting > 0 {
+			return m.begin(opCheck) // it may still serve them
+		}
+		return output{}
+	}
+	m.mayRun, m.stops = false, 0
+	switch {
+	case m.starts > 0:
+		return m.fail()
+	case m.waiting > 0:
+		return m.begin(opStart)
+	}
+	m.state = Stopped
+	return output{}
+}
+
+// expired answers the timer's question. The timer never decides.
+func (m *machine) expired() output {
+	switch {
+	case m.op != opNone:
+		return output{}
+	case m.state == Failed && m.waiting > 0:
+		return m.begin(opStart)
+	case m.state == Failed && m.held > 0:
+		return m.begin(opCheck)
+	case m.held > 0 || m.waiting > 0:
+		return output{}
+	case m.mayRun:
+		return m.begin(opStop)
+	case m.state == Failed:
+		m.state = Stopped
+		return output{}
+	default:
+		return m.begin(opCheck)
+	}
+}
+
+// retire stops the target as soon as nobody holds it. A stop that failed is
+// tried again by the timer.
+func (m *machine) retire() operation {
+	if m.op != opNone || !m.unwanted() || m.stops > 0 {
+		return opNone
+	}
+	if m.mayRun {
+		return m.begin(opStop).run
+	}
+	m.state = Stopped
+	return opNone
+}
+
+// begin starts an operation and enters the state that belongs to it.
+func (m *machine) begin(op operation) output {
+	m.op = op
+	switch op {
+	case opCheck:
+		m.state = Unknown
+	case opStart:
+		m.state, m.mayRun = Starting, true
+		m.epoch++
+	case opStop:
+		m.state = Stopping
+	}
+	return output{run: op}
+}
+
+func (m *machine) ready() output {
+	m.state, m.mayRun = Ready, true
+	m.starts, m.stops = 0, 0
+	return output{grant: m.waiting > 0}
+}
+
+// wake starts the target for those who wait, unless starts have been failing.
+func (m *machine) wake() output {
+	if m.starts > 0 {
+		return m.fail()
+	}
+	return m.begin(opStart)
+}
+
+func (m *machine) fail() output {
+	m.state = Failed
+	return output{refuse: m.waiting > 0 && m.starts > patience}
+}
+
+func (m *machine) unwanted() bool { return m.held == 0 && m.waiting == 0 }
+
+// down says that the target is known not to run and nothing is under way.
+func (m *machine) down() bool { return m.op == opNone && !m.mayRun && m.state != Unknown }
+
+// wantAlarm derives what the timer is for from everything else, so that no path
+// can forget to arm or disarm it.
+func (m *machine) wantAlarm() alarm {
+	switch {
+	case m.op != opNone:
+		return alarmOff
+	case m.state == Failed:
+		return alarmBackoff
+	case !m.unwanted():
+		return alarmOff
+	case m.mayRun && m.stops > 0:
+		return alarmBackoff
+	case m.mayRun:
+		return alarmIdle
+	default:
+		return alarmLook
+	}
+}

@@ -1,0 +1,262 @@
+package target
+
+import (
+	"fmt"
+)
+
+// A world is one target as it really is, beside the machine that steers it: the
+// clients, the process, the disk and the hook that a crash left running. Its
+// moves are everything that can happen; after each the invariants are checked.
+type world struct {
+	m       machine
+	op      operation // in flight
+	held    int       // clients served
+	waiting int       // clients queued
+	armed   alarm
+
+	running bool      // the target itself
+	disk    bool      // "may run", as a new rouse would read it
+	orphan  operation // what a dead rouse left under way
+	outside int       // how often somebody else started or stopped it, or rouse crashed
+	crashes int
+}
+
+// limits bound a search.
+type limits struct{ clients, outside, crashes int }
+
+// move is one thing that can happen.
+type move struct {
+	name string
+	do   func(*world) error
+}
+
+func newWorld(running bool) (world, error) {
+	w := world{running: running}
+	return w, w.step(input{kind: stepBooted})
+}
+
+// step feeds the machine and plays the supervisor, so that a wrong output shows.
+func (w *world) step(in input) error {
+	before := w.op
+	out := w.m.step(in)
+	if out.grant && out.refuse {
+		return fmt.Errorf("both granted and refused")
+	}
+	if out.grant {
+		w.held, w.waiting = w.held+w.waiting, 0
+	}
+	if out.refuse {
+		w.waiting = 0
+	}
+	if out.rearm {
+		w.armed = out.alarm
+	}
+	if out.run != opNone {
+		if before != opNone {
+			return fmt.Errorf("%v begun while %v runs", out.run, before)
+		}
+		if out.run == opStop && w.held+w.waiting > 0 {
+			return fmt.Errorf("stop begun with %d held and %d waiting", w.held, w.waiting)
+		}
+		if out.run == opStart {
+			w.disk = true // the start waits for the disk
+		}
+		w.op = out.run
+	}
+	return w.check()
+}
+
+// check asserts what must always be true.
+func (w *world) check() error {
+	m := &w.m
+	for _, c := range []struct {
+		broken bool
+		what   string
+	}{
+		{m.held < 0 || m.waiting < 0, "negative count"},
+		{m.held != w.held || m.waiting != w.waiting, "counts differ from reality"},
+		{m.op != w.op, "operation differs from reality"},
+		{m.armed != w.armed, "alarm differs from reality"},
+		{(m.state == Starting) != (m.op == opStart), "starting without its operation, or the reverse"},
+		{(m.state == Stopping) != (m.op == opStop), "stopping without its operation, or the reverse"},
+		{m.op == opCheck && m.state != Unknown, "check outside unknown"},
+		{m.op == opStop && w.held+w.waiting > 0 && w.held > 0, "held during a stop"},
+		{w.waiting > 0 && w.op == opNone && (m.state != Failed || w.armed != alarmBackoff), "a waiter that nobody will answer"},
+		{w.waiting > 0 && m.state == Ready, "a waiter at a ready target"},
+		{m.state == Ready && w.held+w.waiting == 0 && w.armed != alarmIdle && !m.retiring, "ready and unheld without a cooldown"},
+		{m.state == Ready && !m.mayRun, "ready but believed not to run"},
+		{m.state == Stopped && m.mayRun, "stopped but may run"},
+		{m.op == opStart && !w.disk, "a start that a crash would forget"},
+		{w.running && w.orphan == opNone && w.op == opNone && w.held+w.waiting == 0 && w.armed == alarmOff, "left running with no timer"},
+		{m.retiring && w.waiting > 0, "a waiter let in while ending"},
+	} {
+		if c.broken {
+			return fmt.Errorf("%s: %+v", c.what, *w)
+		}
+	}
+	return nil
+}
+
+// moves lists what can happen now.
+func (w *world) moves(l limits) []move {
+	var moves []move
+	add := func(ok bool, name string, do func(*world) error) {
+		if ok {
+			moves = append(moves, move{name, do})
+		}
+	}
+	step := func(in input, before func(*world)) func(*world) error {
+		return func(w *world) error {
+			if before != nil {
+				before(w)
+			}
+			return w.step(in)
+		}
+	}
+	add(w.held+w.waiting < l.clients, "client arrives", func(w *world) error {
+		w.waiting++
+		return w.step(input{kind: stepAcquired})
+	})
+	add(w.waiting > 0, "waiter leaves", step(input{kind: stepAbandoned}, func(w *world) { w.waiting-- }))
+	add(w.held > 0, "client ends", step(input{kind: stepReleased}, func(w *world) { w.held-- }))
+	add(w.held > 0, "dial refused", step(input{kind: stepSuspected}, func(w *world) { w.held--; w.waiting++ }))
+	add(w.armed != alarmOff, "timer", step(input{kind: stepExpired}, func(w *world) { w.armed = alarmOff }))
+	add(w.disk != w.m.mayRun, "disk catches up", func(w *world) error { w.disk = w.m.mayRun; return nil })
+	add(w.orphan == opStart, "orphaned start lands", func(w *world) error { w.running, w.orphan = true, opNone; return nil })
+	add(w.orphan == opStop, "orphaned stop lands", func(w *world) error { w.running, w.orphan = false, opNone; return nil })
+	add(w.orphan != opNone, "orphan dies", func(w *world) error { w.orphan = opNone; return nil })
+	add(w.outside < l.outside, "outsider turns the switch", func(w *world) error { w.outside++; w.running = !w.running; return nil })
+	add(!w.m.retiring, "rouse is told to stop it", step(input{kind: stepRetired}, nil))
+	add(w.crashes < l.crashes, "kill -9", (*world).crash)
+	w.endings(add, step)
+	return moves
+}
+
+// endings adds the ways in which the operation in flight can end. A driver waits
+// for what a dead rouse left under way, so a start or stop ends after that.
+func (w *world) endings(add func(bool, string, func(*world) error), step func(input, func(*world)) func(*world) error) {
+	ended := func(running bool) func(*world) {
+		return func(w *world) { w.op, w.orphan, w.running = opNone, opNone, running }
+	}
+	looked := func(w *world) { w.op = opNone }
+	switch w.op {
+	case opCheck:
+		add(w.running, "check: up", step(input{kind: stepChecked, found: foundUp}, looked))
+		add(!w.running && w.orphan == opNone, "check: down", step(input{kind: stepChecked, found: foundDown}, looked))
+		add(true, "check: silent", step(input{kind: stepChecked, found: foundSilent}, looked))
+		add(true, "check: unclear", step(input{kind: stepChecked, found: foundUnclear}, looked))
+	case opStart:
+		add(true, "start: ok", step(input{kind: stepStarted}, ended(true)))
+		add(true, "start: failed, half runs", step(input{kind: stepStarted, failed: true}, ended(true)))
+		add(true, "start: failed", step(input{kind: stepStarted, failed: true}, ended(false)))
+	case opStop:
+		add(true, "stop: ok", step(input{kind: stepStopped}, ended(false)))
+		add(true, "stop: failed", step(input{kind: stepStopped, failed: true}, ended(w.running)))
+		add(w.running, "stop: failed, but down", step(input{kind: stepStopped, failed: true}, ended(false)))
+	}
+}
+
+// crash loses everything but the disk, the target and what was under way. A check
+// on a half-started target cannot know that it is down: the record says that it may run.
+func (w *world) crash() error {
+	if w.op == opStart || w.op == opStop {
+		w.orphan = w.op
+	}
+	next := world{running: w.running, disk: w.disk, orphan: w.orphan, outside: w.outside, crashes: w.crashes + 1}
+	next.m.mayRun = w.disk
+	*w = next
+	return w.step(input{kind: stepBooted})
+}
+
+// calm plays on without new clients and without any trouble, and fails unless the
+// target soon rests, really down.
+func (w world) calm() error {
+	for range 40 {
+		switch {
+		case w.held > 0:
+			w.held--
+			if err := w.step(input{kind: stepReleased}); err != nil {
+				return err
+			}
+		case w.waiting > 0 && w.op == opNone:
+			w.waiting--
+			if err := w.step(input{kind: stepAbandoned}); err != nil {
+				return err
+			}
+		case w.op != opNone:
+			if err := w.endWell(); err != nil {
+				return err
+			}
+		case w.orphan != opNone:
+			w.running, w.orphan = w.orphan == opStart, opNone
+		case !w.running && !w.m.mayRun && w.m.state == Stopped:
+			return nil
+		case w.armed != alarmOff:
+			w.armed = alarmOff
+			if err := w.step(input{kind: stepExpired}); err != nil {
+				return err
+			}
+		default:
+			return fmt.Errorf("nothing will ever happen: %+v", w)
+		}
+	}
+	return fmt.Errorf("not at rest after 40 steps: %+v", w)
+}
+
+func (w *world) endWell() error {
+	op := w.op
+	w.op = opNone
+	if w.orphan != opNone {
+		w.running, w.orphan = w.orphan == opStart, opNone
+	}
+	switch op {
+	case opStart:
+		w.running = true
+		return w.step(input{kind: stepStarted})
+	case opStop:
+		w.running = false
+		return w.step(input{kind: stepStopped})
+	}
+	found := foundDown
+	if w.running {
+		found = foundUp
+	} else if w.m.mayRun {
+		found = foundUnclear // no status hook: silence is no proof
+	}
+	return w.step(input{kind: stepChecked, found: found})
+}
+
+// answered plays on without trouble after one client has come, and fails unless it
+// is served or told.
+func (w world) answered() error {
+	if w.waiting == 0 {
+		w.waiting++
+		if err := w.step(input{kind: stepAcquired}); err != nil {
+			return err
+		}
+	}
+	for range 40 {
+		switch {
+		case w.waiting == 0:
+			return nil
+		case w.op != opNone:
+			if err := w.endWell(); err != nil {
+				return err
+			}
+		default:
+			w.armed = alarmOff
+			if err := w.step(input{kind: stepExpired}); err != nil {
+				return err
+			}
+		}
+	}
+	return fmt.Errorf("a client waits for ever: %+v", w)
+}
+
+// key is w without what cannot change its future.
+func (w world) key() world {
+	w.m.epoch = 0
+	w.m.starts = min(w.m.starts, patience+1)
+	w.m.stops = min(w.m.stops, 1)
+	return w
+}

@@ -1,0 +1,251 @@
+package target
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+
+	"github.com/rouse-proxy/rouse/internal/driver"
+	"github.com/rouse-proxy/rouse/internal/probe"
+)
+
+const (
+	saveTimeout   = 5 * time.Second  // how long a start waits for a slow disk
+	reportTimeout = 30 * time.Second // for one report of the driver
+)
+
+// errStillUp is why a stop that was carried out is not believed.
+var errStillUp = errors.New("the target still answers after the stop was carried out")
+
+// job is one operation on a target. It has a copy of all it needs: it runs beside
+// the supervisor and shares nothing with it.
+type job struct {
+	*Options // never written after New
+
+	op     operation
+	mayRun bool
+	call   driver.Op
+	saved  <-chan struct{} // of a start: closes when the record is on disk
+}
+
+// result is how an operation ended.
+type result struct {
+	op      operation
+	found   finding  // of a check
+	conn    net.Conn // proved the target ready
+	address string   // learnt by a start
+	err     error    // of a check: it could not tell
+}
+
+func (f finding) String() string {
+	return [...]string{"it up", "it down", "it running but silent", "that nobody can tell"}[f]
+}
+
+// operate runs the job within its time. ctx ends when rouse does.
+func (j *job) operate(ctx context.Context) result {
+	var res result
+	switch j.op {
+	case opCheck:
+		res = j.check(ctx)
+	case opStart:
+		res = j.start(ctx)
+	case opStop:
+		res.err = j.stop(ctx)
+	}
+	res.op = j.op
+	return res
+}
+
+// check asks the driver, where it can report, and the target itself. Silence means
+// what the driver says, or else what the record says.
+func (j *job) check(ctx context.Context) result {
+	silence, reportErr := foundDown, error(nil)
+	if j.mayRun {
+		silence = foundUnclear
+	}
+	if reporter, ok := j.Driver.(driver.Reporter); ok {
+		running, err := j.report(ctx, reporter)
+		switch {
+		case err != nil:
+			silence, reportErr = foundUnclear, fmt.Errorf("asking whether target %q runs: %w", j.Name, err)
+		case running:
+			silence = foundSilent
+		default:
+			return result{found: foundDown}
+		}
+	}
+	conn, err := j.Prober.Once(ctx, j.call.Address)
+	switch {
+	case err == nil:
+		return result{found: foundUp, conn: conn}
+	case silence == foundDown && errors.Is(err, probe.ErrCannotAsk):
+		return result{found: foundUnclear, err: err}
+	default:
+		return result{found: silence, err: reportErr}
+	}
+}
+
+func (j *job) report(ctx context.Context, reporter driver.Reporter) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, min(reportTimeout, j.StopTimeout))
+	defer cancel()
+	return reporter.Report(ctx, j.call)
+}
+
+// start writes nothing itself: it waits until "this may run" is on disk, asks the
+// driver, then the target.
+func (j *job) start(ctx context.Context) result {
+	j.awaitSave(ctx)
+	timed, cancel := context.WithTimeout(ctx, j.StartTimeout)
+	defer cancel()
+	j.call.Address = j.Options.Address
+	address, err := retry(timed, j, "start", j.Driver.Start)
+	if err != nil {
+		return j.startedAnyway(ctx, fmt.Errorf("starting target %q: %w", j.Name, err))
+	}
+	if address = withPort(address, j.Options.Address); address != "" {
+		j.call.Address = address
+	}
+	conn, err := j.Prober.Wait(timed, j.call.Address)
+	if err != nil {
+		err = fmt.Errorf("starting target %q: the start was carried out, but nobody answered at %s within %v: %w",
+			j.Name, j.call.Address, j.StartTimeout, err)
+	}
+	return result{conn: conn, address: address, err: err}
+}
+
+// startedAnyway looks once more after a start that failed: "already running" is
+// the commonest failure, and the target itself knows best.
+func (j *job) startedAnyway(ctx context.Context, err error) result {
+	if ctx.Err() != nil {
+		return result{err: err}
+	}
+	conn, probeErr := j.Prober.Once(ctx, j.call.Address)
+	if probeErr != nil {
+		return result{err: err}
+	}
+	j.Logger.Warn("the start failed, but the target answers", "target", j.Name, "err", err)
+	return result{conn: conn}
+}
+
+func (j *job) awaitSave(ctx context.Context) {
+	if j.saved == nil {
+		return
+	}
+	select {
+	case <-j.saved:
+	case <-ctx.Done():
+	case <-time.After(saveTimeout):
+		j.Logger.Error("starting although the state is not saved: the disk does not answer", "target", j.Name)
+	}
+}
+
+// withPort completes an address that a driver learnt with the configured port.
+func withPort(address, configured string) string {
+	if address == "" {
+		return ""
+	}
+	if _, _, err := net.SplitHostPort(address); err == nil {
+		return address
+	}
+	_, port, _ := net.SplitHostPort(configured) // validated by New
+	return net.JoinHostPort(address, port)
+}
+
+// stop asks the driver and believes nothing until the target is verified down.
+func (j *job) stop(ctx context.Context) error {
+	timed, cancel := context.WithTimeout(ctx, j.StopTimeout)
+	defer cancel()
+	_, err := retry(timed, j, "stop", func(ctx context.Context, op driver.Op) (struct{}, error) {
+		return struct{}{}, j.Driver.Stop(ctx, op)
+	})
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if verr := j.verifyDown(ctx, timed, err); verr != nil {
+		return fmt.Errorf("stopping target %q: %w", j.Name, verr)
+	}
+	if err != nil {
+		j.Logger.Warn("the stop failed, but the target is down", "target", j.Name, "err", err)
+	}
+	return nil
+}
+
+// verifyDown asks until the target is down or the time is over. After a stop that
+// failed only the driver's own word counts, and it is asked once.
+func (j *job) verifyDown(ctx, timed context.Context, stopErr error) error {
+	reporter, canReport := j.Driver.(driver.Reporter)
+	down := func(ctx context.Context) error {
+		if !canReport {
+			return j.silent(ctx)
+		}
+		running, err := j.report(ctx, reporter)
+		if err != nil {
+			return fmt.Errorf("asking whether it runs: %w", err)
+		}
+		if running {
+			return errors.New("its driver says that it still runs")
+		}
+		return nil
+	}
+	if stopErr != nil {
+		if canReport && down(ctx) == nil {
+			return nil
+		}
+		return stopErr
+	}
+	pause := backoff.NewExponentialBackOff()
+	pause.InitialInterval, pause.MaxInterval = 100*time.Millisecond, 2*time.Second
+	var last error
+	_, err := backoff.Retry(timed, func() (struct{}, error) {
+		if err := down(timed); err != nil {
+			last = err
+			return struct{}{}, err
+		}
+		return struct{}{}, nil
+	}, backoff.WithBackOff(pause), backoff.WithMaxElapsedTime(0))
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("not down after %v: %w", j.StopTimeout, last)
+}
+
+// silent is nil when nobody answers at the target's address.
+func (j *job) silent(ctx context.Context) error {
+	conn, err := j.Prober.Once(ctx, j.call.Address)
+	switch {
+	case errors.Is(err, probe.ErrCannotAsk):
+		return err
+	case err != nil:
+		return nil
+	}
+	if conn != nil {
+		_ = conn.Close()
+	}
+	return fmt.Errorf("%w at %s", errStillUp, j.call.Address)
+}
+
+// retry calls f again while it fails with [driver.ErrTemporary], with growing
+// pauses, until ctx ends.
+func retry[T any](ctx context.Context, j *job, what string, f func(context.Context, driver.Op) (T, error)) (T, error) {
+	pause := backoff.NewExponentialBackOff()
+	pause.InitialInterval, pause.MaxInterval = j.Backoff, 16*j.Backoff
+	var last error
+	value, err := backoff.Retry(ctx, func() (T, error) {
+		v, err := f(ctx, j.call)
+		last = err
+		if err != nil && !errors.Is(err, driver.ErrTemporary) {
+			err = backoff.Permanent(err)
+		}
+		return v, err
+	}, backoff.WithBackOff(pause), backoff.WithMaxElapsedTime(0), backoff.WithNotify(func(err error, d time.Duration) {
+		j.Logger.Warn("will try again", "target", j.Name, "operation", what, "for", d.Round(time.Millisecond), "err", err)
+	}))
+	if err != nil && last != nil {
+		return value, last
+	}
+	return value, err
+}

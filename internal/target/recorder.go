@@ -1,0 +1,106 @@
+package target
+
+import (
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/rouse-proxy/rouse/internal/state"
+)
+
+const (
+	lazyWrite = time.Second     // how long a change that is not urgent may wait for others
+	lastWrite = 2 * time.Second // how long the end waits for a slow disk
+)
+
+// recorder writes the newest record beside the supervisor, so that a slow or dead
+// disk delays nobody. Records that follow each other quickly are written once.
+type recorder struct {
+	store  Store
+	logger *slog.Logger
+	urgent chan struct{} // buffered
+	lazy   chan struct{} // buffered
+	quit   chan struct{}
+	done   chan struct{}
+
+	mu      sync.Mutex // guards the fields below; never held across a write
+	pending *state.Record
+	waiting []chan struct{}
+}
+
+func newRecorder(store Store, logger *slog.Logger) *recorder {
+	return &recorder{
+		store: store, logger: logger,
+		urgent: make(chan struct{}, 1), lazy: make(chan struct{}, 1),
+		quit: make(chan struct{}), done: make(chan struct{}),
+	}
+}
+
+// put replaces what is to be written. The channel closes when r, or a newer
+// record, has been written or could not be.
+func (w *recorder) put(r state.Record, urgent bool) <-chan struct{} {
+	written := make(chan struct{})
+	w.mu.Lock()
+	w.pending = &r
+	w.waiting = append(w.waiting, written)
+	w.mu.Unlock()
+	wake := w.lazy
+	if urgent {
+		wake = w.urgent
+	}
+	select {
+	case wake <- struct{}{}:
+	default: // it has been told already
+	}
+	return written
+}
+
+// run writes until stop is called, and then once more.
+func (w *recorder) run() {
+	defer close(w.done)
+	var later <-chan time.Time
+	for {
+		select {
+		case <-w.urgent:
+			later = nil
+			w.write()
+		case <-w.lazy:
+			if later == nil {
+				later = time.After(lazyWrite)
+			}
+		case <-later:
+			later = nil
+			w.write()
+		case <-w.quit:
+			w.write()
+			return
+		}
+	}
+}
+
+func (w *recorder) write() {
+	w.mu.Lock()
+	record, waiting := w.pending, w.waiting
+	w.pending, w.waiting = nil, nil
+	w.mu.Unlock()
+	if record == nil {
+		return
+	}
+	if err := w.store.Save(*record); err != nil {
+		w.logger.Error("state not saved: should rouse crash now, the target may be left running",
+			"target", record.Target, "err", err)
+	}
+	for _, written := range waiting {
+		close(written)
+	}
+}
+
+// stop writes what is pending and ends run, but waits only so long for the disk.
+func (w *recorder) stop() {
+	close(w.quit)
+	select {
+	case <-w.done:
+	case <-time.After(lastWrite):
+		w.logger.Error("state not saved: the disk does not answer")
+	}
+}
