@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -45,7 +46,7 @@ func (a *App) addTarget(t config.Target) error {
 	}
 	p.target, err = target.New(target.Options{
 		Name: t.Name, Address: t.Backend.Address(), Driver: drv.Driver(), Prober: p.prober, Store: a.store,
-		Cooldown: t.Cooldown, StartTimeout: t.StartTimeout, StopTimeout: t.StopTimeout,
+		Cooldown: t.Cooldown, StartTimeout: t.StartTimeout, StopTimeout: t.StopTimeout, Look: cmp.Or(t.Recheck, -1),
 		Events: a.events, Logger: a.logger,
 	})
 	if err != nil {

@@ -180,6 +180,9 @@ func (s *supervisor) take(ops context.Context, in input, cause string) {
 	if out.run != opNone || s.machine.state != from {
 		s.cause = cause
 	}
+	if out.run == opStart && s.queue.Len() > 0 {
+		s.cause = s.queue.Front().Value.(*Hold).cause // who waits longest is the reason, whatever came between
+	}
 	if s.machine.state != from {
 		s.entered = time.Now()
 		if s.machine.state == Ready {

@@ -1,0 +1,173 @@
+package config
+
+import "strings"
+
+// Flags is what stands on the command line: the text of each flag, not yet understood,
+// so that everything wrong in it can be reported at once. The zero value is a command
+// line without flags. [Definition.Set] fills it in.
+type Flags struct {
+	TargetIP       string
+	TargetPort     string
+	TargetName     string
+	Probe          string
+	Settle         string
+	HookStart      string
+	HookStop       string
+	HookStatus     string
+	HookEnv        []string
+	CooldownPeriod string
+	StartTimeout   string
+	StopTimeout    string
+	RecheckPeriod  string
+	ProxyIP        string
+	ProxyPort      string
+	DrainTimeout   string
+	OnExit         string
+	StateDir       string
+	LogFormat      string
+	LogLevel       string
+	given          map[string]int // how often each flag was given, by name
+}
+
+// The groups of flags, in the order of the help.
+const (
+	GroupTarget   = "Target"
+	GroupHooks    = "Hooks"
+	GroupTimes    = "Times"
+	GroupListener = "Listener"
+	GroupDaemon   = "Daemon"
+)
+
+// A Definition says what a flag is. It has the methods of the Value that flag packages
+// want (flag.Value of the standard library, pflag.Value), and fills in the Flags that it
+// came from.
+type Definition struct {
+	Name        string // without dashes
+	Placeholder string // of the value, for the help: PATH
+	Default     string // in force when the flag is not given; empty: none, or said in Usage
+	Usage       string // one line for the help, without the default
+	Group       string // heading in the help
+	Required    bool
+	Repeatable  bool // may be given more than once
+
+	missing string // what to write when a required flag is missing
+	flags   *Flags
+	one     *string
+	many    *[]string
+}
+
+// Set records one occurrence of the flag. It never fails: [FromFlags] judges.
+func (d Definition) Set(value string) error {
+	if d.flags.given == nil {
+		d.flags.given = map[string]int{}
+	}
+	d.flags.given[d.Name]++
+	if d.Repeatable {
+		*d.many = append(*d.many, value)
+	} else {
+		*d.one = value
+	}
+	return nil
+}
+
+// String returns the value in force.
+func (d Definition) String() string {
+	switch {
+	case d.many != nil:
+		return strings.Join(*d.many, " ")
+	case d.one != nil && (*d.one != "" || d.flags.given[d.Name] > 0):
+		return *d.one
+	default:
+		return d.Default
+	}
+}
+
+// Type returns the placeholder.
+func (d Definition) Type() string { return d.Placeholder }
+
+// Definitions returns the flags in the order of the help. Their values go into f.
+func (f *Flags) Definitions() []Definition {
+	return concat(f, f.targetFlags(), f.hookFlags(), f.timeFlags(), f.listenerFlags(), f.daemonFlags())
+}
+
+// concat puts the groups together and ties each flag to f.
+func concat(f *Flags, groups ...[]Definition) []Definition {
+	var all []Definition
+	for _, group := range groups {
+		all = append(all, group...)
+	}
+	for i := range all {
+		all[i].flags = f
+	}
+	return all
+}
+
+func (f *Flags) targetFlags() []Definition {
+	return []Definition{
+		{Name: "target-ip", Placeholder: "HOST", Group: GroupTarget, one: &f.TargetIP, Required: true,
+			missing: "write the IP address or host name of the target, such as --target-ip=192.168.100.15",
+			Usage:   "IP address of the target, or a host name, which is resolved at each connection"},
+		{Name: "target-port", Placeholder: "PORT", Group: GroupTarget, one: &f.TargetPort, Required: true,
+			missing: "write the port that the target listens on, such as --target-port=8000",
+			Usage:   "port that the target listens on"},
+		{Name: "target-name", Placeholder: "NAME", Group: GroupTarget, one: &f.TargetName,
+			Usage: "name of the target in logs and hooks (default: its address and port)"},
+		{Name: "probe", Placeholder: "PROBE", Group: GroupTarget, one: &f.Probe, Default: "tcp",
+			Usage: "how the target shows that it is ready: tcp, http:/path, banner, banner:PREFIX or exec:PATH"},
+		{Name: "settle", Placeholder: "DURATION", Group: GroupTarget, one: &f.Settle, Default: "50ms",
+			Usage: "how long a fresh connection must stay open before the target counts as ready"},
+	}
+}
+
+func (f *Flags) hookFlags() []Definition {
+	return []Definition{
+		{Name: "hook-start-svc", Placeholder: "PATH", Group: GroupHooks, one: &f.HookStart, Required: true,
+			missing: "write the path of the program that starts the target, such as --hook-start-svc=./start.sh",
+			Usage:   "program that starts the target; it is run without a shell and without arguments"},
+		{Name: "hook-stop-svc", Placeholder: "PATH", Group: GroupHooks, one: &f.HookStop, Required: true,
+			missing: "write the path of the program that stops the target, such as --hook-stop-svc=./stop.sh",
+			Usage:   "program that stops the target"},
+		{Name: "hook-status", Placeholder: "PATH", Group: GroupHooks, one: &f.HookStatus,
+			Usage: "program that says whether the target runs (default: the probe alone decides)"},
+		{Name: "hook-env", Placeholder: "NAME[=VALUE]", Group: GroupHooks, many: &f.HookEnv, Repeatable: true,
+			Usage: "environment variable that hooks get, passed on or set here; may be repeated"},
+	}
+}
+
+func (f *Flags) timeFlags() []Definition {
+	return []Definition{
+		{Name: "cooldown-period", Placeholder: "DURATION", Group: GroupTimes, one: &f.CooldownPeriod, Default: "30m",
+			Usage: "stop the target after this long without a client: 90s, 30m, 1h30m; " +
+				"a bare number is seconds (the original tool counted minutes)"},
+		{Name: "start-timeout", Placeholder: "DURATION", Group: GroupTimes, one: &f.StartTimeout, Default: "5m",
+			Usage: "how long the target may take to become ready"},
+		{Name: "stop-timeout", Placeholder: "DURATION", Group: GroupTimes, one: &f.StopTimeout, Default: "5m",
+			Usage: "how long the target may take to stop"},
+		{Name: "recheck-period", Placeholder: "DURATION", Group: GroupTimes, one: &f.RecheckPeriod, Default: "1m",
+			Usage: "how often to ask whether a sleeping target was started by somebody else; 0 never asks"},
+	}
+}
+
+func (f *Flags) listenerFlags() []Definition {
+	return []Definition{
+		{Name: "proxy-ip", Placeholder: "IP", Group: GroupListener, one: &f.ProxyIP, Default: "0.0.0.0",
+			Usage: "IP address to listen on; :: is every address, with IPv6"},
+		{Name: "proxy-port", Placeholder: "PORT", Group: GroupListener, one: &f.ProxyPort, Default: "8000",
+			Usage: "port to listen on; 0 is any free one"},
+	}
+}
+
+func (f *Flags) daemonFlags() []Definition {
+	return []Definition{
+		{Name: "drain-timeout", Placeholder: "DURATION", Group: GroupDaemon, one: &f.DrainTimeout, Default: "30s",
+			Usage: "how long live connections may last once rouse is told to end; 0 cuts them at once"},
+		{Name: "on-exit", Placeholder: "WORD", Group: GroupDaemon, one: &f.OnExit, Default: "keep",
+			Usage: "what becomes of a running target when rouse ends: keep or stop"},
+		{Name: "state-dir", Placeholder: "DIR", Group: GroupDaemon, one: &f.StateDir,
+			Usage: "directory for what must survive a crash (default: one for each listener, in the user's state directory)"},
+		{Name: "log-format", Placeholder: "WORD", Group: GroupDaemon, one: &f.LogFormat, Default: "auto",
+			Usage: "how log lines look: text, json, or auto, which is text on a terminal and else json"},
+		{Name: "log-level", Placeholder: "WORD", Group: GroupDaemon, one: &f.LogLevel, Default: "info",
+			Usage: "the least that is logged: debug, info, warn or error"},
+	}
+}

@@ -1,0 +1,155 @@
+package config
+
+import (
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Validate checks everything that holds for a Config, however it was made: names are
+// valid and unique, every route has a target, addresses can be dialled and listened on,
+// durations are within their bounds. The error is [Problems], each with the path of the
+// value.
+func (c *Config) Validate() error {
+	var p Problems
+	if len(c.Targets) == 0 {
+		p.add("targets", wrong("there is none", "a rouse needs at least one"))
+	}
+	if len(c.Routes) == 0 {
+		p.add("routes", wrong("there is none", "a rouse needs at least one"))
+	}
+	names := map[string]Backend{}
+	for i, t := range c.Targets {
+		where := fmt.Sprintf("targets[%d]", i)
+		if _, twice := names[t.Name]; twice {
+			p.add(where+".name", wrong(show(t.Name)+" is the name of another target too", "each needs its own"))
+		}
+		names[t.Name] = t.Backend
+		t.validate(&p, where)
+	}
+	c.validateRoutes(&p, names)
+	if c.State != "" {
+		p.add("state", checkPath(c.State))
+	}
+	p.add("log_format", second(parseLogFormat(string(c.LogFormat))))
+	if !slices.Contains([]slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError}, c.LogLevel) {
+		p.add("log_level", wrong(c.LogLevel.String()+" is not a level", "write debug, info, warn or error"))
+	}
+	p.checkSpan("drain", drainSpan, c.Drain)
+	p.add("on_exit", second(parseOnExit(string(c.OnExit))))
+	return p.orNil()
+}
+
+// second returns its second argument: the error of a parse whose value is known.
+func second[T any](_ T, err error) error { return err }
+
+// checkSpan records what is wrong with a duration.
+func (p *Problems) checkSpan(where string, s span, d time.Duration) {
+	p.add(where, s.check(d, formatDuration(d)))
+}
+
+// validate checks one target.
+func (t Target) validate(p *Problems, where string) {
+	p.add(where+".name", second(parseName(t.Name)))
+	host, err := parseHost(t.Backend.Host)
+	if err == nil && host != t.Backend.Host {
+		err = wrong(show(t.Backend.Host)+" is not in its plain form", "write "+host)
+	}
+	p.add(where+".backend.host", err)
+	if t.Backend.Port == 0 {
+		p.add(where+".backend.port", second(parsePort(strconv.Itoa(0))))
+	}
+	t.Hooks.validate(p, where+".hooks")
+	t.Probe.validate(p, where+".probe")
+	p.checkSpan(where+".cooldown", cooldownSpan, t.Cooldown)
+	p.checkSpan(where+".start_timeout", startSpan, t.StartTimeout)
+	p.checkSpan(where+".stop_timeout", stopSpan, t.StopTimeout)
+	p.checkSpan(where+".recheck", recheckSpan, t.Recheck)
+	if t.StartTimeout > 0 && t.Probe.Settle <= settleSpan.most {
+		p.add(where+".probe.settle", checkSettle(t))
+	}
+}
+
+// validate checks the commands and the environment of a target.
+func (h Hooks) validate(p *Problems, where string) {
+	p.add(where+".start", checkCommand(h.Start))
+	p.add(where+".stop", checkCommand(h.Stop))
+	if len(h.Status) > 0 {
+		p.add(where+".status", checkCommand(h.Status))
+	}
+	_, problems := parseEnvs(h.Env)
+	for _, problem := range problems {
+		problem.Where = where + ".env"
+		*p = append(*p, problem)
+	}
+}
+
+// checkCommand checks the path of a program and its arguments.
+func checkCommand(command []string) error {
+	if len(command) == 0 {
+		return wrong("missing", "write the path of a program")
+	}
+	if slices.ContainsFunc(command, func(s string) bool { return strings.ContainsRune(s, 0) }) {
+		return wrong("the command has a NUL in it", "write it without")
+	}
+	return checkPath(command[0])
+}
+
+// validate checks that the fields of the probe's kind are set, and only they.
+func (b Probe) validate(p *Problems, where string) {
+	p.checkSpan(where+".settle", settleSpan, b.Settle)
+	others := b
+	others.Kind, others.Settle = "", 0
+	switch b.Kind {
+	case ProbeTCP:
+	case ProbeHTTP:
+		others.Path = ""
+		if b.Path == "" {
+			p.add(where+".path", wrong("missing", "write one, such as /"))
+		} else {
+			p.add(where+".path", checkHTTPPath(b.Path, b.Path))
+		}
+	case ProbeBanner:
+		others.Expect = ""
+		p.add(where+".expect", checkBanner(b.Expect, b.Expect))
+	case ProbeExec:
+		others.Command = nil
+		p.add(where+".command", checkCommand(b.Command))
+	default:
+		p.add(where+".kind", wrong(show(string(b.Kind))+" is not a probe", probeHint(string(b.Kind))))
+		return
+	}
+	if others.Path != "" || others.Expect != "" || others.Command != nil {
+		p.add(where, wrong("a "+string(b.Kind)+" probe has what belongs to another kind", "write only its own"))
+	}
+}
+
+// validateRoutes checks that each listener is one listener and leads to a target.
+func (c *Config) validateRoutes(p *Problems, targets map[string]Backend) {
+	seen := map[netip.AddrPort]bool{}
+	for i, r := range c.Routes {
+		where := fmt.Sprintf("routes[%d]", i)
+		if !r.Listen.Addr().IsValid() {
+			p.add(where+".listen", wrong("missing", "write an IP address and port"))
+		} else if err := checkUnicast(r.Listen.Addr(), show(r.Listen.Addr().String())); err != nil {
+			p.add(where+".listen", err)
+		}
+		if r.Listen.Addr().Is4In6() {
+			p.add(where+".listen", wrong(r.Listen.String()+" is not in its plain form", "write the IPv4 address"))
+		}
+		if seen[r.Listen] && r.Listen.Port() != 0 {
+			p.add(where+".listen", wrong(r.Listen.String()+" is the listener of another route too", "each needs its own"))
+		}
+		seen[r.Listen] = true
+		backend, known := targets[r.Target]
+		if !known {
+			p.add(where+".target", wrong("there is no target "+show(r.Target), "write the name of one"))
+		} else {
+			p.add(where+".listen", checkLoop(r.Listen, backend))
+		}
+	}
+}
