@@ -23,11 +23,20 @@ const (
 func newLogger(cfg *config.Config, out io.Writer, terminal bool) *slog.Logger {
 	text := cfg.LogFormat == config.LogText || cfg.LogFormat == config.LogAuto && terminal
 	if !text {
-		return slog.New(slog.NewJSONHandler(out, &slog.HandlerOptions{Level: cfg.LogLevel}))
+		return slog.New(slog.NewJSONHandler(out, &slog.HandlerOptions{Level: cfg.LogLevel, ReplaceAttr: inSeconds}))
 	}
-	return slog.New(tint.NewHandler(out, &tint.Options{
+	return slog.New(tint.NewTextHandler(out, &tint.Options{
 		Level: cfg.LogLevel, TimeFormat: time.DateTime, NoColor: !terminal || os.Getenv("NO_COLOR") != "",
 	}))
+}
+
+// inSeconds makes durations numbers of seconds: nanoseconds are for programs that
+// know that they are.
+func inSeconds(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindDuration {
+		return slog.Float64(a.Key, a.Value.Duration().Seconds())
+	}
+	return a
 }
 
 // isTerminal says whether f is one.

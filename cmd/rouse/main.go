@@ -24,6 +24,7 @@ const (
 )
 
 func main() {
+	keepInherited()
 	os.Exit(run(os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr}))
 }
 

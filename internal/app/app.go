@@ -17,8 +17,10 @@ import (
 	"time"
 
 	"github.com/rouse-proxy/rouse/internal/config"
+	"github.com/rouse-proxy/rouse/internal/driver/exec"
 	"github.com/rouse-proxy/rouse/internal/event"
 	"github.com/rouse-proxy/rouse/internal/gate"
+	"github.com/rouse-proxy/rouse/internal/probe"
 	"github.com/rouse-proxy/rouse/internal/proxy"
 	"github.com/rouse-proxy/rouse/internal/state"
 	"github.com/rouse-proxy/rouse/internal/target"
@@ -116,8 +118,10 @@ func (a *App) openState() error {
 }
 
 func (a *App) listen() error {
-	slots := gate.NewSlots(gate.Capacity(gate.DescriptorLimit(), gate.Reserve))
-	a.logger.Debug("limit of clients", "clients", slots.Cap(), "descriptors", gate.DescriptorLimit())
+	// A hook must always find its descriptors, most of all when clients have taken all they may.
+	reserve := gate.Reserve + len(a.cfg.Targets)*(exec.Descriptors+probe.Descriptors)
+	slots := gate.NewSlots(gate.Capacity(gate.DescriptorLimit(), uint64(reserve)))
+	a.logger.Debug("limit of clients", "clients", slots.Cap(), "descriptors", gate.DescriptorLimit(), "reserved", reserve)
 	for _, r := range a.cfg.Routes {
 		p := a.parts[r.Target]
 		lc := net.ListenConfig{KeepAlive: -1} // the relay sets keepalive

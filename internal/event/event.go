@@ -68,6 +68,9 @@ func (l *Log) Emit(e Event) {
 	}
 }
 
+// noticeable is a wait that a client's owner would notice.
+const noticeable = 100 * time.Millisecond
+
 // Level says how loud e is in a log: what an owner must know is a warning or an
 // error, what happens all day is info, the rest debug.
 func (e Event) Level() slog.Level {
@@ -76,9 +79,16 @@ func (e Event) Level() slog.Level {
 		return e.operationLevel()
 	case BackoffArmed, BackendSuspect, ClientRefused:
 		return slog.LevelWarn
-	case OperationBegun, IdleArmed, ClientWaits:
-		if e.Operation == "check" {
-			return slog.LevelDebug
+	case OperationBegun:
+		return e.operationLevel()
+	case ClientServed:
+		if e.Elapsed < noticeable {
+			return slog.LevelDebug // its end is told anyway
+		}
+		return slog.LevelInfo
+	case StateChanged:
+		if e.From == "stopped" && e.To == "unknown" || e.From == "unknown" && e.To == "stopped" {
+			return slog.LevelDebug // a look that found nothing
 		}
 		return slog.LevelInfo
 	default:

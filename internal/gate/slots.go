@@ -10,7 +10,7 @@ import "context"
 // What one process needs in descriptors.
 const (
 	PerClient = 6  // a relayed client: two sockets and two pipes, which the kernel splices through
-	Reserve   = 48 // kept back: hooks (5 each), probes in flight (12), state files, logs, and what the runtime holds
+	Reserve   = 24 // kept back for the process: logs, state files, listeners, name lookups, and what the runtime holds
 )
 
 // Capacity returns how many clients a process with the given limit of descriptors

@@ -9,6 +9,9 @@ import (
 	"time"
 )
 
+// Descriptors is how many free file descriptors one prober may need.
+const Descriptors = 16
+
 // pace says how attempts follow each other.
 type pace struct {
 	beat  func(elapsed time.Duration) time.Duration // a fresh attempt this long after the last one, whatever became of that
@@ -31,7 +34,7 @@ var dialPace = pace{
 	beat:  func(time.Duration) time.Duration { return dialBeat },
 	after: afterFailure(dialBeat),
 	limit: func(time.Duration) time.Duration { return 3 * time.Second },
-	most:  16,
+	most:  Descriptors,
 }
 
 // askPace is for attempts that ask the application. A port forwarder may keep each one and

@@ -61,7 +61,6 @@ type town struct {
 type options struct {
 	clients  int // slots
 	listener func(net.Listener) net.Listener
-	lookup   time.Duration
 }
 
 func open(t *testing.T, tw *town, o options) *town {

@@ -230,10 +230,7 @@ func (r *relay) fail(s side, err error) {
 	r.failed, r.end = s, [...]End{EndClientReset, EndBackendReset}[s]
 	r.cause = fmt.Errorf("%v: %w", s, plain(err))
 	r.progress, r.pause = time.Now(), firstPause/2
-	past := time.Unix(1, 0)
-	// Errors come from closed connections only, whose copies have ended.
-	_ = r.conns[s.other()].SetReadDeadline(past)
-	_ = r.conns[s].SetWriteDeadline(past)
+	_ = r.conns[s.other()].SetReadDeadline(time.Unix(1, 0)) // fails on a closed connection only, whose copy has ended
 }
 
 // plain takes the layers off err that name addresses and the call that moved the bytes.

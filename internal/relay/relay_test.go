@@ -9,7 +9,10 @@ import (
 	"net"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"github.com/rouse-proxy/rouse/internal/memnet"
 )
 
 func TestManyMegabytesPassBothWaysUnchanged(t *testing.T) {
@@ -93,20 +96,23 @@ func TestAReaderThatDoesNotReadHoldsTheWriterBack(t *testing.T) {
 }
 
 func TestAPausedReaderIsNotCutOff(t *testing.T) {
-	onMemnet(t, Options{}, 1000, func(r *rig) {
-		sent := noise(20_000)
-		wrote := make(chan struct{})
-		go func() {
-			defer close(wrote)
-			r.write(r.backend, sent)
-			r.closeWrite(r.backend)
-		}()
-		r.closeWrite(r.client)
-		time.Sleep(2 * time.Hour)
-		r.wantRead(r.client, sent, io.EOF)
-		<-wrote
-		r.wantEnd(EndClosed)
-	})
+	// More than all buffers take, and less: then both ends of stream have reached the relay while bytes wait in it.
+	for _, size := range []int{20_000, 3500} {
+		onMemnet(t, Options{}, 1000, func(r *rig) {
+			sent := noise(size)
+			wrote := make(chan struct{})
+			go func() {
+				defer close(wrote)
+				r.write(r.backend, sent)
+				r.closeWrite(r.backend)
+			}()
+			r.closeWrite(r.client)
+			time.Sleep(2 * time.Hour)
+			r.wantRead(r.client, sent, io.EOF)
+			<-wrote
+			r.wantEnd(EndClosed)
+		})
+	}
 }
 
 func TestAnEndOfTheContextResetsBothSides(t *testing.T) {
@@ -176,6 +182,39 @@ func TestBothConnectionsAreClosedWhenRunReturns(t *testing.T) {
 		a.Close()
 		b.Close()
 	}
+}
+
+// A blind connection cannot be looked at, as on a system for which package peek can do nothing.
+type blind struct{ Conn }
+
+func onBlind(t *testing.T, f func(r *rig)) {
+	synctest.Test(t, func(t *testing.T) {
+		client, near := memnet.Pipe(1000)
+		far, backend := memnet.Pipe(1000)
+		r := start(t, Options{}, client, blind{near}, blind{far}, backend)
+		r.inside = true
+		defer r.stop()
+		f(r)
+	})
+}
+
+func TestConnectionsThatCannotBeLookedAtAreRelayedToo(t *testing.T) {
+	onBlind(t, func(r *rig) { halfClose(r, theClient, noise(10_000), noise(20_000)) })
+	onBlind(t, func(r *rig) {
+		sent := noise(3000)
+		r.write(r.backend, sent)
+		r.arrived(r.backend)
+		r.reset(r.backend)
+		r.wantRead(r.client, sent, syscall.ECONNRESET)
+		r.wantEndBy(time.Now().Add(defaultStall), EndBackendReset)
+	})
+	onBlind(t, func(r *rig) {
+		r.write(r.backend, noise(3500)) // its copy is busy: the other one meets the reset, by writing
+		r.arrived(r.backend)
+		r.reset(r.backend)
+		r.write(r.client, []byte("x"))
+		r.wantEndBy(time.Now().Add(defaultStall+time.Second), EndBackendReset)
+	})
 }
 
 func BenchmarkThroughput(b *testing.B) {

@@ -24,9 +24,10 @@ func TestResetsArePassedOn(t *testing.T) {
 		} {
 			t.Run(fmt.Sprintf("%v %s", s, name), func(t *testing.T) {
 				onEach(t, func(r *rig) {
+					began := time.Now()
 					it, other := r.of(s)
 					play(r, it, other)
-					r.wantEnd(ofReset(s))
+					r.wantEndBy(began.Add(time.Second), ofReset(s))
 				})
 			})
 		}
@@ -79,6 +80,7 @@ func TestAnEarlyAnswerArrivesWholeThoughTheUploadGoesOn(t *testing.T) {
 				answer := noise(40 << 10)
 				r.write(it, answer)
 				r.closeWrite(it)
+				r.arrived(it)
 				it.Close()
 				r.wantRead(other, answer, io.EOF)
 				if err := <-uploaded; !isReset(err) {
@@ -88,6 +90,27 @@ func TestAnEarlyAnswerArrivesWholeThoughTheUploadGoesOn(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestAnEarlyAnswerArrivesWholeThoughItsReaderIsSlow(t *testing.T) {
+	onMemnet(t, Options{}, 1000, func(r *rig) {
+		uploaded := make(chan error)
+		go func() { uploaded <- upload(r.client) }()
+		if _, err := io.ReadFull(r.backend, make([]byte, 100)); err != nil {
+			t.Error(err)
+		}
+		answer := noise(3500) // more than the client's buffers take while it does not read
+		r.write(r.backend, answer)
+		r.closeWrite(r.backend)
+		r.arrived(r.backend)
+		r.backend.Close()
+		time.Sleep(3 * time.Second)
+		r.wantRead(r.client, answer, io.EOF)
+		if err := <-uploaded; !isReset(err) {
+			t.Errorf("the upload ended with %v, want a reset", err)
+		}
+		r.wantEnd(EndBackendReset)
+	})
 }
 
 // upload writes until that fails.
@@ -183,11 +206,36 @@ func TestAReaderThatTakesNothingAfterAFailureIsCutOff(t *testing.T) {
 	})
 }
 
+func TestAnEndOfStreamTowardAResetSideShowsTheReset(t *testing.T) {
+	onMemnet(t, Options{}, 1000, func(r *rig) {
+		r.write(r.backend, noise(3500))
+		r.arrived(r.backend)
+		r.reset(r.backend) // behind bytes that the client does not read: not seen yet
+		r.closeWrite(r.client)
+		r.wantEndBy(time.Now().Add(defaultStall+time.Second), EndBackendReset)
+	})
+}
+
+func TestAnEndOfTheContextDoesNotHideTheFailureBeforeIt(t *testing.T) {
+	onMemnet(t, Options{}, 1000, func(r *rig) {
+		r.write(r.backend, noise(3500))
+		r.arrived(r.backend)
+		r.reset(r.backend)
+		time.Sleep(defaultWatch + defaultStall/2) // seen, and the client not yet given up
+		r.cancel()
+		r.wantEndBy(time.Now(), EndBackendReset)
+	})
+}
+
 func TestBothResetAtOnce(t *testing.T) {
 	onEach(t, func(r *rig) {
+		by := time.Now().Add(time.Second)
 		r.reset(r.client)
 		r.reset(r.backend)
 		<-r.ended
+		if r.inside && r.res.Ended.After(by) {
+			t.Errorf("it ended %v too late", r.res.Ended.Sub(by))
+		}
 		if r.res.End != EndClientReset && r.res.End != EndBackendReset {
 			t.Errorf("it ended as %q, want a reset", r.res.End)
 		}

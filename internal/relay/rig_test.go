@@ -25,6 +25,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // A rig is a relay that runs, with the far ends of its two connections in the hands of the test.
 type rig struct {
 	t       *testing.T
+	inside  bool // in a bubble, where time passes only while all wait
 	client  Conn
 	backend Conn
 	cancel  context.CancelFunc
@@ -55,6 +56,7 @@ func onMemnet(t *testing.T, opts Options, window int, f func(r *rig)) {
 		client, near := memnet.Pipe(window)
 		far, backend := memnet.Pipe(window)
 		r := start(t, opts, client, near, far, backend)
+		r.inside = true
 		defer r.stop()
 		f(r)
 	})
@@ -102,6 +104,15 @@ func (r *rig) wantEnd(want End) {
 	}
 	if r.res.Ended.Before(r.res.Started) {
 		r.t.Error("it ended before it started")
+	}
+}
+
+// wantEndBy is wantEnd that, in a bubble, also checks the time.
+func (r *rig) wantEndBy(by time.Time, want End) {
+	r.t.Helper()
+	r.wantEnd(want)
+	if late := r.res.Ended.Sub(by); r.inside && late > 0 {
+		r.t.Errorf("the relay ended %v too late", late)
 	}
 }
 

@@ -1,0 +1,59 @@
+# The two commands: make demo, make test. The rest are their parts.
+
+GO       ?= go
+FUZZTIME ?= 10s
+BENCHTIME ?= 100x
+
+.PHONY: demo build test setup lint unit fuzz cross deadcode bench clean
+
+# Show the main job on this machine; needs only Go.
+demo:
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/rouse ./cmd/rouse
+	./bin/rouse demo
+
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o bin/rouse ./cmd/rouse
+
+# Install what the tests need, then everything.
+test: setup lint cross deadcode unit fuzz
+	@echo "make test: all passed"
+
+# Packages that tests use: PostgreSQL, Redis, OpenSSH, QEMU, shellcheck and a few tools.
+setup:
+	./scripts/setup.sh
+
+lint:
+	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "not formatted (run gofmt -w): $$unformatted"; exit 1; fi
+	$(GO) mod verify
+	$(GO) mod tidy -diff
+	$(GO) vet ./...
+	$(GO) fix -diff ./...
+	$(GO) tool staticcheck ./...
+
+unit:
+	$(GO) test -race -shuffle=on -timeout=20m ./...
+
+# FUZZTIME of each fuzz target, two at a time.
+fuzz:
+	./scripts/fuzz.sh $(FUZZTIME)
+
+cross:
+	@for platform in linux/amd64 linux/arm64 darwin/arm64 windows/amd64; do \
+		echo "build $$platform"; \
+		CGO_ENABLED=0 GOOS=$${platform%/*} GOARCH=$${platform#*/} $(GO) build -trimpath -o /dev/null ./cmd/rouse || exit 1; \
+	done
+
+# The linker drops methods that nobody calls, unless one call by name keeps them all.
+deadcode:
+	@if CGO_ENABLED=0 $(GO) build -ldflags=-dumpdep -o /dev/null ./cmd/rouse 2>&1 | grep '<ReflectMethod>'; then \
+		echo "the linker's dead-code elimination is off: something calls a method by a name made at run time"; exit 1; fi
+	@echo "dead-code elimination is on"
+
+# How soon after its listen() a target's first byte is at the client, and what the relay carries.
+# Run it on a quiet machine.
+bench:
+	$(GO) test -run='^$$' -bench=FirstByte -benchtime=$(BENCHTIME) ./internal/app
+	$(GO) test -run='^$$' -bench=. ./internal/relay
+
+clean:
+	rm -rf bin

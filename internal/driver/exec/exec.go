@@ -1,0 +1,270 @@
+package exec
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	osexec "os/exec"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/rouse-proxy/rouse/internal/driver"
+)
+
+// Descriptors is how many free file descriptors one hook run may need.
+const Descriptors = 8
+
+const (
+	defaultGrace = 5 * time.Second
+	trimEvery    = 30 * time.Second
+)
+
+// Exit codes that mean more than "failed".
+const (
+	exitStopped   = 3  // of a status hook, as of LSB init scripts
+	exitTemporary = 75 // EX_TEMPFAIL of sysexits.h
+)
+
+// Options say which commands belong to a target. A command is a path and its
+// arguments; the path is a file, never looked up in PATH, and is made absolute
+// by [New].
+type Options struct {
+	Target string   // name of the target; must not be empty
+	Start  []string // asks the target to start and returns
+	Stop   []string // asks the target to stop and returns
+	Status []string // says whether the target runs; may be empty
+	Ready  []string // says whether the target serves; may be empty
+	Dir    string   // folder for output and records: exists, mode 0700, one rouse at a time
+
+	// Env adds to the environment of every hook: "NAME" passes our own variable
+	// through if it is set, "NAME=value" sets one. A later entry wins over an
+	// earlier one and over PATH and HOME. Names that begin with ROUSE_ are refused.
+	Env []string
+
+	// Grace is the time between SIGTERM and SIGKILL; zero or less means 5 s.
+	Grace time.Duration
+
+	// Logger must not carry the attribute "target" yet. Nil means no logging.
+	Logger *slog.Logger
+}
+
+// A Driver runs the hooks of one target. Calls of Start, Stop, Ready and of the
+// reporter's Report must not overlap; Run runs beside them.
+//
+// A Driver itself is no [driver.Reporter]; see [Driver.Driver].
+type Driver struct {
+	target               string
+	start, stop          hook
+	status, ready        hook
+	env                  []string // what Options.Env adds, resolved
+	grace                time.Duration
+	log                  *slog.Logger
+	output               output
+	reapers              sync.WaitGroup // one per process that has not ended yet
+	launch               func(*osexec.Cmd) error
+	recordPath, resultAt string
+}
+
+var _ driver.Driver = (*Driver)(nil)
+
+// reporting is a Driver whose target has a status hook.
+type reporting struct{ *Driver }
+
+var _ driver.Reporter = reporting{}
+
+// A hook is one command and how rouse treats it.
+type hook struct {
+	event  string   // ROUSE_EVENT
+	argv   []string // argv[0] is absolute
+	level  slog.Level
+	lasts  bool // acts on the target: leaves a record, and outlives a detach
+	advice string
+}
+
+// New checks the options and inspects every hook. Its error lists everything that
+// is wrong. It starts nothing.
+func New(o Options) (*Driver, error) {
+	dir, err := filepath.Abs(o.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("finding the state folder: %w", err)
+	}
+	log := o.Logger
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	base := filepath.Join(dir, fileName(o.Target))
+	d := &Driver{
+		target: o.Target, log: log.With("target", o.Target), grace: o.Grace,
+		launch: (*osexec.Cmd).Start, recordPath: base + ".hook", resultAt: base + ".output",
+	}
+	if d.grace <= 0 {
+		d.grace = defaultGrace
+	}
+	d.output = output{path: base + ".log", open: openOutput, openMemory: openMemory, log: d.log}
+	if o.Target == "" {
+		err = errors.New("a target needs a name")
+	}
+	if o.Dir == "" {
+		err = errors.Join(err, errors.New("hooks need a state folder"))
+	}
+	env, envErr := resolveEnv(o.Env)
+	d.env = env
+	if err := errors.Join(err, envErr, d.setHooks(o)); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// setHooks fills in the four hooks and inspects those that are there.
+func (d *Driver) setHooks(o Options) error {
+	d.start = hook{
+		event: "start", argv: o.Start, level: slog.LevelInfo, lasts: true,
+		advice: "a hook must return: put the server in the background, or allow the start more time",
+	}
+	d.stop = hook{
+		event: "stop", argv: o.Stop, level: slog.LevelInfo, lasts: true,
+		advice: "a hook must return once the stop is asked for, or the stop be allowed more time",
+	}
+	d.status = hook{event: "status", argv: o.Status, level: slog.LevelDebug}
+	d.ready = hook{event: "probe", argv: o.Ready, level: slog.LevelDebug}
+	return errors.Join(
+		d.check(&d.start, true), d.check(&d.stop, true),
+		d.check(&d.status, false), d.check(&d.ready, false))
+}
+
+// check inspects one hook, makes its path absolute and logs what is doubtful.
+func (d *Driver) check(h *hook, needed bool) error {
+	if len(h.argv) == 0 {
+		if needed {
+			return fmt.Errorf("there is no %s hook", h.event)
+		}
+		return nil
+	}
+	warnings, err := Inspect(h.argv[0])
+	if err != nil {
+		return fmt.Errorf("checking %s hook: %w", h.event, err)
+	}
+	for _, w := range warnings {
+		d.log.Warn("hook permissions are doubtful", "hook", h.event, "why", w)
+	}
+	path, err := filepath.Abs(h.argv[0])
+	if err != nil {
+		return fmt.Errorf("checking %s hook: %w", h.event, err)
+	}
+	h.argv = append([]string{path}, h.argv[1:]...)
+	return nil
+}
+
+// Driver returns d as the target sees it: also a [driver.Reporter] if, and only
+// if, there is a status hook.
+func (d *Driver) Driver() driver.Driver {
+	if len(d.status.argv) > 0 {
+		return reporting{d}
+	}
+	return d
+}
+
+// Start runs the start hook. The address is what the hook left in ROUSE_OUTPUT:
+// HOST or HOST:PORT, where a lone IPv6 address has no brackets; empty if it left
+// none.
+func (d *Driver) Start(ctx context.Context, op driver.Op) (string, error) {
+	if err := d.prepare(ctx, d.start); err != nil {
+		return "", err
+	}
+	path := d.newResult()
+	err := d.execute(ctx, d.start, d.environ(d.start, op, path), op)
+	if errors.Is(err, driver.ErrDetach) {
+		return "", err // the hook still runs and may write its result
+	}
+	defer removeResult(path)
+	if err != nil {
+		return "", err
+	}
+	address, unknown, err := readResult(path)
+	if err != nil {
+		return "", fmt.Errorf("reading what start hook %q left in ROUSE_OUTPUT: %w", d.start.argv[0], err)
+	}
+	if len(unknown) > 0 {
+		d.log.Warn("hook left unknown keys in ROUSE_OUTPUT", "hook", d.start.event, "keys", unknown)
+	}
+	return address, nil
+}
+
+// Stop runs the stop hook.
+func (d *Driver) Stop(ctx context.Context, op driver.Op) error {
+	return d.run(ctx, d.stop, op)
+}
+
+// Ready runs the readiness command; nil means that the target serves. Without a
+// readiness command it is an error.
+func (d *Driver) Ready(ctx context.Context, op driver.Op) error {
+	if len(d.ready.argv) == 0 {
+		return errors.New("there is no readiness command")
+	}
+	return d.run(ctx, d.ready, op)
+}
+
+// Report runs the status hook.
+func (r reporting) Report(ctx context.Context, op driver.Op) (bool, error) {
+	err := r.run(ctx, r.status, op)
+	if err == nil {
+		return true, nil
+	}
+	if errors.Is(err, driver.ErrTemporary) || errors.Is(err, driver.ErrDetach) {
+		return false, err
+	}
+	if exit, ok := errors.AsType[*osexec.ExitError](err); ok {
+		if exit.ExitCode() == exitStopped {
+			return false, nil
+		}
+		err = fmt.Errorf("%w (a status hook exits 0 for running and %d for stopped)", err, exitStopped)
+	}
+	return false, err
+}
+
+func (d *Driver) run(ctx context.Context, h hook, op driver.Op) error {
+	if err := d.prepare(ctx, h); err != nil {
+		return err
+	}
+	return d.execute(ctx, h, d.environ(h, op, ""), op)
+}
+
+// Run keeps the output file small until ctx ends: a daemon that a hook left
+// behind may write to it for weeks.
+func (d *Driver) Run(ctx context.Context) {
+	tick := time.NewTicker(trimEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			d.output.trim()
+		}
+	}
+}
+
+// fileName turns the name of a target into the stem of a file name: the same on
+// systems that tell upper from lower case and on those that do not, never hidden,
+// and at most 207 bytes long.
+func fileName(target string) string {
+	const longest = 192
+	name := make([]byte, 0, len(target))
+	for i := range len(target) {
+		c := target[i]
+		switch {
+		case c >= 'a' && c <= 'z', c >= '0' && c <= '9', c == '-', c == '_', c == '.' && i > 0:
+			name = append(name, c)
+		default:
+			name = fmt.Appendf(name, "%%%02X", c)
+		}
+	}
+	if len(name) > longest {
+		sum := sha256.Sum256([]byte(target))
+		name = fmt.Appendf(name[:longest], "%%%x", sum[:7])
+	}
+	return string(name)
+}

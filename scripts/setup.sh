@@ -1,0 +1,55 @@
+#!/usr/bin/env bash
+# Installs the Debian packages that tests use, where that is possible: as root, with
+# apt-get. Elsewhere it says what is missing; the tests concerned then skip with the reason.
+set -euo pipefail
+
+# command:package
+wanted=(
+	pg_isready:postgresql-client
+	pgbench:postgresql-contrib
+	redis-server:redis-server
+	redis-cli:redis-tools
+	ssh:openssh-client
+	sshd:openssh-server
+	qemu-system-x86_64:qemu-system-x86
+	cpio:cpio
+	socat:socat
+	nc:netcat-openbsd
+	curl:curl
+	shellcheck:shellcheck
+	setpriv:util-linux
+	ip:iproute2
+	gcc:gcc
+)
+
+PATH=$PATH:/usr/sbin:/sbin
+missing=()
+for pair in "${wanted[@]}"; do
+	command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}")
+done
+compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql postgresql-contrib)
+if [[ ${#missing[@]} == 0 ]]; then
+	echo "setup: everything that the tests use is here"
+	exit 0
+fi
+if [[ $(id -u) != 0 ]] || ! command -v apt-get >/dev/null; then
+	echo "setup: not root, or no apt-get: tests that need these packages will be skipped: ${missing[*]}"
+	exit 0
+fi
+
+# Debian starts a daemon as soon as its package is installed; tests start their own.
+policy=/usr/sbin/policy-rc.d
+if [[ ! -e $policy ]]; then
+	trap 'rm -f "$policy"' EXIT
+	printf '#!/bin/sh\nexit 101\n' >"$policy"
+	chmod 0755 "$policy"
+fi
+export DEBIAN_FRONTEND=noninteractive
+echo "setup: installing ${missing[*]}"
+apt-get update -q >/dev/null || echo "setup: apt-get update failed; trying with the lists at hand"
+log=$(mktemp)
+if ! apt-get install -y -q --no-install-recommends "${missing[@]}" >"$log" 2>&1; then
+	tail -n 20 "$log"
+	echo "setup: could not install: tests that need these packages will be skipped: ${missing[*]}"
+fi
+rm -f "$log"
