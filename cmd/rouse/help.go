@@ -22,16 +22,18 @@ seconds.
 `
 
 const helpTail = `
-Hooks:
+The hook contract:
   A hook is a program of yours, run without a shell, in a process group of its own and with an
-  empty standard input. It gets ROUSE_EVENT (start, stop, status), ROUSE_TARGET, ROUSE_ADDRESS,
-  ROUSE_EPOCH, ROUSE_REASON and ROUSE_OUTPUT, beside PATH, HOME and what --hook-env names.
+  empty standard input. It gets ROUSE_EVENT (start, stop, status, probe), ROUSE_TARGET,
+  ROUSE_ADDRESS, ROUSE_EPOCH, ROUSE_REASON and ROUSE_OUTPUT, beside PATH, HOME and what --hook-env
+  names.
   It must be safe to call twice, and must return: leave a server in the background.
     exit 0    done                          (status hook: it runs)
     exit 75   try again in a moment         (status hook: cannot tell now)
     else      failed                        (status hook: 3 is "it does not run")
   A start hook whose machine gets a new address at each boot writes address=HOST[:PORT] to the
-  file that ROUSE_OUTPUT names. Hooks that anyone can write are refused.
+  file that ROUSE_OUTPUT names. A hook that anyone may change, or that lies in a folder that anyone
+  may change, is refused.
 
 Signals:
   SIGTERM or SIGINT ends rouse: it stops accepting, gives live connections --drain-timeout, and

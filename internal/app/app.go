@@ -22,6 +22,7 @@ import (
 	"github.com/rouse-proxy/rouse/internal/gate"
 	"github.com/rouse-proxy/rouse/internal/probe"
 	"github.com/rouse-proxy/rouse/internal/proxy"
+	"github.com/rouse-proxy/rouse/internal/relay"
 	"github.com/rouse-proxy/rouse/internal/state"
 	"github.com/rouse-proxy/rouse/internal/target"
 )
@@ -124,8 +125,12 @@ func (a *App) listen() error {
 	a.logger.Debug("limit of clients", "clients", slots.Cap(), "descriptors", gate.DescriptorLimit(), "reserved", reserve)
 	for _, r := range a.cfg.Routes {
 		p := a.parts[r.Target]
-		lc := net.ListenConfig{KeepAlive: -1} // the relay sets keepalive
-		ln, err := lc.Listen(context.Background(), "tcp", r.Listen.String())
+		lc := net.ListenConfig{KeepAliveConfig: relay.KeepAlive()} // for those who wait; the relay sets its own
+		network := "tcp"                                           // with the IPv6 wildcard: every address
+		if r.Listen.Addr().Is4() {
+			network = "tcp4" // 0.0.0.0 must not open a door in IPv6 as well
+		}
+		ln, err := lc.Listen(context.Background(), network, r.Listen.String())
 		if err != nil {
 			return fmt.Errorf("listening for clients: %w%s", err, listenHint(err))
 		}

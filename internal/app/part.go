@@ -13,6 +13,7 @@ import (
 	"github.com/rouse-proxy/rouse/internal/driver"
 	"github.com/rouse-proxy/rouse/internal/driver/exec"
 	"github.com/rouse-proxy/rouse/internal/probe"
+	"github.com/rouse-proxy/rouse/internal/state"
 	"github.com/rouse-proxy/rouse/internal/target"
 )
 
@@ -29,7 +30,7 @@ type part struct {
 func (a *App) addTarget(t config.Target) error {
 	drv, err := exec.New(exec.Options{
 		Target: t.Name, Start: t.Hooks.Start, Stop: t.Hooks.Stop, Status: t.Hooks.Status, Ready: t.Probe.Command,
-		Dir: a.store.Path(), Env: t.Hooks.Env, Logger: a.logger,
+		Dir: a.store.Path(), Stem: state.Stem(t.Name), Env: t.Hooks.Env, Logger: a.logger,
 	})
 	if err != nil {
 		return fmt.Errorf("target %q: %w", t.Name, err)
@@ -96,11 +97,7 @@ func (a *App) inspectHooks() error {
 			if len(h.argv) == 0 {
 				continue
 			}
-			warnings, err := exec.Inspect(h.argv[0])
-			for _, w := range warnings {
-				a.logger.Warn("hook is not safe", "target", t.Name, "hook", h.argv[0], "why", w)
-			}
-			if err != nil {
+			if _, err := exec.Inspect(h.argv[0]); err != nil { // the driver tells the warnings
 				problems = append(problems, config.Problem{Where: h.flag, Text: err.Error()})
 			}
 		}

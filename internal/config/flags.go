@@ -115,7 +115,7 @@ func (f *Flags) targetFlags() []Definition {
 		{Name: "probe", Placeholder: "PROBE", Group: GroupTarget, one: &f.Probe, Default: "tcp",
 			Usage: "how the target shows that it is ready: tcp, http:/path, banner, banner:PREFIX or exec:PATH"},
 		{Name: "settle", Placeholder: "DURATION", Group: GroupTarget, one: &f.Settle, Default: "50ms",
-			Usage: "how long a fresh connection must stay open before the target counts as ready"},
+			Usage: "how long a fresh connection must stay open before the target counts as ready (tcp probe only)"},
 	}
 }
 

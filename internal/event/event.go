@@ -77,10 +77,10 @@ func (e Event) Level() slog.Level {
 	switch e.Kind {
 	case OperationEnded:
 		return e.operationLevel()
-	case BackoffArmed, BackendSuspect, ClientRefused:
+	case BackendSuspect, ClientRefused:
 		return slog.LevelWarn
 	case OperationBegun:
-		return e.operationLevel()
+		return slog.LevelDebug // the state that it enters is told
 	case ClientServed:
 		if e.Elapsed < noticeable {
 			return slog.LevelDebug // its end is told anyway
@@ -102,10 +102,8 @@ func (e Event) operationLevel() slog.Level {
 		return slog.LevelWarn
 	case e.Err != nil:
 		return slog.LevelError
-	case e.Operation == "check":
-		return slog.LevelDebug
 	default:
-		return slog.LevelInfo
+		return slog.LevelDebug // the state that follows is told
 	}
 }
 
@@ -125,7 +123,7 @@ func (e Event) Attrs() []slog.Attr {
 	add(e.Cause != "", slog.String("cause", e.Cause))
 	add(e.Waiting != 0, slog.Int("waiting", e.Waiting))
 	add(e.Elapsed != 0, slog.Duration("elapsed", e.Elapsed.Round(time.Millisecond)))
-	add(e.Delay != 0, slog.Duration("for", e.Delay.Round(time.Millisecond)))
+	add(e.Delay != 0 || e.Kind == IdleArmed, slog.Duration("for", e.Delay.Round(time.Millisecond)))
 	add(e.Kind == ClientEnded, slog.Int64("sent", e.Sent))
 	add(e.Kind == ClientEnded, slog.Int64("received", e.Received))
 	if e.Err != nil {

@@ -196,7 +196,7 @@ func (c *Conn) Queued() (n int, err error) {
 // stream that has not arrived counts as one.
 func (c *Conn) Unsent() (n int, err error) {
 	err = c.with(func(l *link, e *end) error {
-		n = len(e.out)
+		n = len(e.out) + e.lost
 		if e.finOut && !l.ends[1-c.me].finIn && !e.dead {
 			n++
 		}

@@ -21,6 +21,7 @@ type end struct {
 	acked  int64  // bytes that have arrived at the other end, ever
 	in     []byte // arrived, not yet read
 	out    []byte // written, not yet arrived at the other end: on Linux, not yet acknowledged
+	lost   int    // bytes that were in out when a reset arrived; Linux goes on counting them
 	finIn  bool   // the other end's stream has ended, and all of it has arrived
 	finOut bool   // this end's stream has ended, maybe behind out
 
@@ -60,6 +61,7 @@ func (l *link) reset(i int) {
 	if e.dead || e.finIn && e.finOut && len(e.out) == 0 {
 		return
 	}
+	e.lost = len(e.out)
 	e.dead, e.out = true, nil
 	e.pending = syscall.ECONNRESET
 	if e.finIn && !e.finOut {

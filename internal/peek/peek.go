@@ -126,7 +126,7 @@ func Ended(c net.Conn) (yes bool, err error) {
 }
 
 // Unsent returns how many bytes were written to c and are not yet acknowledged by the peer's system; an end of
-// stream that is not acknowledged counts as one. It may be called while others read and write.
+// stream that is not acknowledged counts as one. On a connection that is dead the count stands still. It may be called while others read and write.
 func Unsent(c net.Conn) (n int, err error) {
 	if g, ok := c.(Gauge); ok {
 		return g.Unsent()

@@ -225,6 +225,19 @@ func TestUnsentAndDeliveredCountWhatWaitsAndWhatHasArrived(t *testing.T) {
 	})
 }
 
+func TestWhatAResetThrewAwayStaysUnsent(t *testing.T) {
+	onEach(t, func(t *testing.T, far, near tcpConn) {
+		flood(t, near)
+		reset(t, far)
+		if err := WaitBroken(soon(t), near); err != ErrReset {
+			t.Fatal(err)
+		}
+		if n, err := Unsent(near); n == 0 || err != nil {
+			t.Errorf("%d bytes are unsent, %v", n, err)
+		}
+	})
+}
+
 // flood writes to c until there is no more room, and returns how much it was.
 func flood(t *testing.T, c net.Conn) (n int) {
 	t.Helper()

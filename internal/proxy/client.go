@@ -145,10 +145,7 @@ func (c *client) refuse(err error) {
 	if c.backend != nil {
 		_ = c.backend.Close()
 	}
-	if lingerer, ok := c.conn.(interface{ SetLinger(sec int) error }); ok {
-		_ = lingerer.SetLinger(0)
-	}
-	_ = c.conn.Close()
+	reset(c.conn)
 	e := event.Event{Kind: event.ClientRefused, Elapsed: time.Since(c.arrived), Err: err}
 	if errors.Is(err, peek.ErrLeft) || errors.Is(err, peek.ErrReset) {
 		e = event.Event{Kind: event.ClientLeft, Elapsed: e.Elapsed, Cause: err.Error()}

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -83,6 +84,7 @@ func (l *Listener) Serve(accepting, serving context.Context, ln net.Listener) er
 		}
 		clients.Go(func() {
 			defer l.opts.Slots.Release()
+			defer l.contain(conn)
 			l.handle(serving, conn)
 		})
 	}
@@ -112,6 +114,24 @@ func (l *Listener) accept(ctx context.Context, ln net.Listener) (net.Conn, error
 			return nil, context.Cause(ctx)
 		}
 	}
+}
+
+// contain keeps a panic from taking more than its own client down. What the client
+// held has been given back by then.
+func (l *Listener) contain(conn net.Conn) {
+	if p := recover(); p != nil {
+		l.opts.Logger.Error("a fault of rouse itself has cut one client; please report it",
+			"target", l.opts.Target.Name(), "panic", p, "stack", string(debug.Stack()))
+		reset(conn)
+	}
+}
+
+// reset ends a connection so that its peer knows that something was lost.
+func reset(conn net.Conn) {
+	if lingerer, ok := conn.(interface{ SetLinger(sec int) error }); ok {
+		_ = lingerer.SetLinger(0)
+	}
+	_ = conn.Close()
 }
 
 // complain logs trouble at most once per quietTime.

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -295,6 +296,22 @@ func TestEveryClientIsAccountedOnce(t *testing.T) {
 		}
 		if served != ended || served < 1 {
 			t.Errorf("%d served, %d ended", served, ended)
+		}
+	})
+}
+
+func TestPanicCutsOneClientOnly(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		tw := open(t, &town{boot: time.Second}, options{dial: func(context.Context, string) (net.Conn, error) { panic("a bug") }})
+		if got, err := tw.talk(tw.dial(), "first"); got != "first" || err != nil { // over the probe's connection
+			t.Errorf("got %q, %v", got, err)
+		}
+		if _, err := tw.talk(tw.dial(), "second"); !errors.Is(err, syscall.ECONNRESET) {
+			t.Errorf("the client of the panic saw %v, want a reset", err)
+		}
+		synctest.Wait()
+		if st := tw.target.Status(); st.Held != 0 || !strings.Contains(tw.logs.String(), "a bug") {
+			t.Errorf("after the panic: %+v\n%s", st, tw.logs.String())
 		}
 	})
 }

@@ -61,6 +61,7 @@ type town struct {
 type options struct {
 	clients  int // slots
 	listener func(net.Listener) net.Listener
+	dial     Dialer // prober's when nil
 }
 
 func open(t *testing.T, tw *town, o options) *town {
@@ -103,7 +104,10 @@ func open(t *testing.T, tw *town, o options) *town {
 	serving, cut := context.WithCancelCause(context.Background())
 	tw.end, tw.close, tw.cut, tw.closed = end, closeDoor, cut, make(chan error, 1)
 	tw.lives.Go(func() { _ = tw.target.Run(living) })
-	listener := New(Options{Target: tw.target, Dial: prober.Dial, Slots: gate.NewSlots(o.clients), Events: events, Logger: logger})
+	if o.dial == nil {
+		o.dial = prober.Dial
+	}
+	listener := New(Options{Target: tw.target, Dial: o.dial, Slots: gate.NewSlots(o.clients), Events: events, Logger: logger})
 	tw.lives.Go(func() { tw.closed <- listener.Serve(accepting, serving, ln) })
 	t.Cleanup(tw.leave)
 	return tw

@@ -173,7 +173,7 @@ func TestBothConnectionsAreClosedWhenRunReturns(t *testing.T) {
 		a, near := loopback(t)
 		far, b := loopback(t)
 		end(a, b)
-		Run(t.Context(), near, far, Options{}) //nolint:errcheck // how it ends is not the matter here
+		Run(t.Context(), near, far, Options{})
 		for _, c := range []net.Conn{near, far} {
 			if err := c.Close(); !errors.Is(err, net.ErrClosed) {
 				t.Errorf("closing it again gave %v, want net.ErrClosed", err)

@@ -227,6 +227,17 @@ func TestAnEndOfTheContextDoesNotHideTheFailureBeforeIt(t *testing.T) {
 	})
 }
 
+func TestTheDeathOfTheSideThatLivedEndsTheWait(t *testing.T) {
+	onMemnet(t, Options{}, 1000, func(r *rig) {
+		r.write(r.backend, noise(3500))
+		r.arrived(r.backend)
+		r.reset(r.backend)
+		time.Sleep(defaultWatch + defaultStall/2) // as above
+		r.reset(r.client)
+		r.wantEndBy(time.Now().Add(time.Second), EndBackendReset)
+	})
+}
+
 func TestBothResetAtOnce(t *testing.T) {
 	onEach(t, func(r *rig) {
 		by := time.Now().Add(time.Second)

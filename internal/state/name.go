@@ -13,17 +13,20 @@ const (
 	keptPrefix = 60  // bytes of it that stay readable when it is longer
 )
 
-// fileName returns the name of the file that keeps a target's record. Different targets
-// have different names, also where the file system ignores case, and no name is special
-// to any system.
-func fileName(target string) string {
-	name := escape(target)
-	if len(name) > maxName {
+// Stem returns what the names of a target's files begin with, here and wherever others
+// keep something of it. Different targets have different stems, also where the file system
+// ignores case, and none is special to any system.
+func Stem(target string) string {
+	stem := escape(target)
+	if len(stem) > maxName {
 		sum := sha256.Sum256([]byte(target))
-		name = fmt.Sprintf("%s~%x", name[:keptPrefix], sum[:16]) // escape never yields a tilde
+		stem = fmt.Sprintf("%s~%x", stem[:keptPrefix], sum[:16]) // escape never yields a tilde
 	}
-	return name + fileSuffix
+	return stem
 }
+
+// fileName returns the name of the file that keeps a target's record.
+func fileName(target string) string { return Stem(target) + fileSuffix }
 
 // escape writes every byte of name that is not plain as %xx. Capitals are not plain:
 // "Web" and "web" would be one file on macOS and Windows. Nor is a leading dot, which

@@ -19,7 +19,7 @@ const (
 )
 
 // errStillUp is why a stop that was carried out is not believed.
-var errStillUp = errors.New("the target still answers after the stop was carried out")
+var errStillUp = errors.New("the stop was carried out, but somebody still answers")
 
 // job is one operation on a target. It has a copy of all it needs: it runs beside
 // the supervisor and shares nothing with it.

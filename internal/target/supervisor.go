@@ -167,6 +167,9 @@ func (s *supervisor) expire(ops context.Context) {
 	switch s.machine.armed {
 	case alarmIdle:
 		cause = fmt.Sprintf("idle for %v", s.opts.Cooldown)
+		if s.remaining >= 0 {
+			cause = "the rest of the cooldown is over"
+		}
 	case alarmLook:
 		cause = "looking whether somebody started it"
 	}
@@ -184,12 +187,13 @@ func (s *supervisor) take(ops context.Context, in input, cause string) {
 		s.cause = s.queue.Front().Value.(*Hold).cause // who waits longest is the reason, whatever came between
 	}
 	if s.machine.state != from {
+		left := time.Since(s.entered)
 		s.entered = time.Now()
 		if s.machine.state == Ready {
 			s.err = nil
 		}
 		s.emit(event.Event{Kind: event.StateChanged, From: from.String(), To: s.machine.state.String(),
-			Cause: s.cause, Waiting: s.machine.waiting})
+			Cause: s.cause, Waiting: s.machine.waiting, Elapsed: left})
 	}
 	if out.rearm {
 		s.arm(out.alarm)
@@ -248,7 +252,7 @@ func (s *supervisor) arm(a alarm) {
 		s.emit(event.Event{Kind: event.IdleArmed, Delay: d})
 	case alarmBackoff:
 		d = s.backoff()
-		s.emit(event.Event{Kind: event.BackoffArmed, Delay: d, Err: s.err})
+		s.emit(event.Event{Kind: event.BackoffArmed, Delay: d})
 	case alarmLook:
 		if d = s.opts.Look; d < 0 {
 			return

@@ -2,7 +2,6 @@ package exec
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -38,6 +37,7 @@ type Options struct {
 	Status []string // says whether the target runs; may be empty
 	Ready  []string // says whether the target serves; may be empty
 	Dir    string   // folder for output and records: exists, mode 0700, one rouse at a time
+	Stem   string   // of the names of the files in Dir; unique to the target and safe for the file system
 
 	// Env adds to the environment of every hook: "NAME" passes our own variable
 	// through if it is set, "NAME=value" sets one. A later entry wins over an
@@ -95,7 +95,7 @@ func New(o Options) (*Driver, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	base := filepath.Join(dir, fileName(o.Target))
+	base := filepath.Join(dir, o.Stem)
 	d := &Driver{
 		target: o.Target, log: log.With("target", o.Target), grace: o.Grace,
 		launch: (*osexec.Cmd).Start, recordPath: base + ".hook", resultAt: base + ".output",
@@ -107,8 +107,8 @@ func New(o Options) (*Driver, error) {
 	if o.Target == "" {
 		err = errors.New("a target needs a name")
 	}
-	if o.Dir == "" {
-		err = errors.Join(err, errors.New("hooks need a state folder"))
+	if o.Dir == "" || o.Stem == "" {
+		err = errors.Join(err, errors.New("hooks need a state folder and a stem for their files"))
 	}
 	env, envErr := resolveEnv(o.Env)
 	d.env = env
@@ -245,26 +245,4 @@ func (d *Driver) Run(ctx context.Context) {
 			d.output.trim()
 		}
 	}
-}
-
-// fileName turns the name of a target into the stem of a file name: the same on
-// systems that tell upper from lower case and on those that do not, never hidden,
-// and at most 207 bytes long.
-func fileName(target string) string {
-	const longest = 192
-	name := make([]byte, 0, len(target))
-	for i := range len(target) {
-		c := target[i]
-		switch {
-		case c >= 'a' && c <= 'z', c >= '0' && c <= '9', c == '-', c == '_', c == '.' && i > 0:
-			name = append(name, c)
-		default:
-			name = fmt.Appendf(name, "%%%02X", c)
-		}
-	}
-	if len(name) > longest {
-		sum := sha256.Sum256([]byte(target))
-		name = fmt.Appendf(name[:longest], "%%%x", sum[:7])
-	}
-	return string(name)
 }

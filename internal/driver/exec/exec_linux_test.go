@@ -94,7 +94,7 @@ func TestHookInheritsNoDescriptorOfOurs(t *testing.T) {
 // the driver and of the hook.
 func helpStart(args []string) error {
 	d, err := New(Options{
-		Target: "web", Dir: args[0], Env: []string{"ZOO=" + args[1]},
+		Target: "web", Stem: "web", Dir: args[0], Env: []string{"ZOO=" + args[1]},
 		Start: []string{animal("waits")}, Stop: []string{animal("traces")},
 	})
 	if err != nil {
@@ -136,7 +136,7 @@ func TestHookOfARouseThatWasKilledIsFoundAndOutlasted(t *testing.T) {
 func helpDescriptors(args []string) error {
 	log := newLogbook()
 	d, err := New(Options{
-		Target: "web", Dir: args[0], Env: []string{"ZOO=" + args[1]}, Logger: slog.New(log),
+		Target: "web", Stem: "web", Dir: args[0], Env: []string{"ZOO=" + args[1]}, Logger: slog.New(log),
 		Start: []string{animal("address-good")}, Stop: []string{animal("speaks")},
 	})
 	if err != nil {

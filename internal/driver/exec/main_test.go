@@ -99,7 +99,7 @@ func newRig(t *testing.T, script string, o Options) *rig {
 			*hook = []string{animal(script)}
 		}
 	}
-	o.Target, o.Dir, o.Logger = "web", r.dir, slog.New(r.log)
+	o.Target, o.Stem, o.Dir, o.Logger = "web", "web", r.dir, slog.New(r.log)
 	o.Env = append([]string{"ZOO=" + r.zoo}, o.Env...)
 	if o.Grace == 0 {
 		o.Grace = grace

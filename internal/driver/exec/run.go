@@ -142,7 +142,7 @@ func explainExit(err error, output string) error {
 	case code == 126:
 		text += " (a command in it could not be run)"
 	case code == 127:
-		text += " (a command in it was not found; a hook gets PATH, HOME and what the config lists)"
+		text += " (a command in it was not found; a hook gets PATH, HOME and what --hook-env lists)"
 	case code > 128 && code <= 128+64:
 		text += fmt.Sprintf(" (a command in it was ended by signal %d)", code-128)
 	}
