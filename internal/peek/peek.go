@@ -114,9 +114,9 @@ func Broken(c net.Conn) bool {
 	return seen.dead || errors.Is(err, net.ErrClosed)
 }
 
-// Ended reports, after a Read has given io.EOF, whether the peer has really ended its stream. Linux tells a reset once, to
-// whoever reads or writes first, and splice(2) may even keep it for itself; a Read that comes later gives io.EOF. It
-// may be called while others write.
+// Ended reports, after a Read has given io.EOF, whether the peer has really ended its stream. Linux tells a reset
+// once, to whoever reads or writes first, and a splice(2) that could still write some bytes keeps it for itself; a
+// Read that comes later gives io.EOF. It may be called while others write.
 func Ended(c net.Conn) (yes bool, err error) {
 	if g, ok := c.(Gauge); ok {
 		return g.Ended()
@@ -126,7 +126,8 @@ func Ended(c net.Conn) (yes bool, err error) {
 }
 
 // Unsent returns how many bytes were written to c and are not yet acknowledged by the peer's system; an end of
-// stream that is not acknowledged counts as one. On a connection that is dead the count stands still. It may be called while others read and write.
+// stream that is not acknowledged counts as one. On a dead connection the count stands still. It may be called while
+// others read and write.
 func Unsent(c net.Conn) (n int, err error) {
 	if g, ok := c.(Gauge); ok {
 		return g.Unsent()
@@ -135,8 +136,9 @@ func Unsent(c net.Conn) (n int, err error) {
 	return n, err
 }
 
-// Delivered returns how many bytes of what was written to c the peer's system has acknowledged, ever; the handshake and
-// the end of the stream may count as one each. While it grows the peer takes bytes, whatever waits behind them. It may be called while others read and write.
+// Delivered returns how many bytes of what was written to c the peer's system has acknowledged, ever; the handshake
+// and the end of the stream may count as one each. While it grows the peer takes bytes, whatever waits behind them. It
+// may be called while others read and write.
 func Delivered(c net.Conn) (n int64, err error) {
 	if g, ok := c.(Gauge); ok {
 		return g.Delivered()
