@@ -66,7 +66,7 @@ var phases = []phase{
 		},
 	},
 	{
-		name: "stop hook runs", alone: "start stop stop",
+		name: "stop hook runs", alone: "start stop stop", asked: "start stop stop start stop",
 		reach: func(s *stage, r *child) {
 			s.hold("stop")
 			c := r.dial()
@@ -81,7 +81,7 @@ var phases = []phase{
 		},
 	},
 	{
-		name: "target goes down", alone: "start stop stop",
+		name: "target goes down", alone: "start stop stop", asked: "start stop stop start stop",
 		reach: func(s *stage, r *child) {
 			s.hold("down")
 			c := r.dial()

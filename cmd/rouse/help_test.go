@@ -61,7 +61,7 @@ func TestHelpHasEveryFlag(t *testing.T) {
 
 func TestHelpKnowsEveryCommand(t *testing.T) {
 	help := rouse(t, t.TempDir(), "--help").stdout
-	for _, c := range newRoot(streams{}).Commands() {
+	for _, c := range newRoot(streams{}, nil).Commands() {
 		if named := strings.Contains(help, "\n  rouse "+c.Name()+" "); named == c.Hidden {
 			t.Errorf("command %q: hidden is %v, in the help is %v", c.Name(), c.Hidden, named)
 		}
@@ -86,6 +86,26 @@ func TestCompletionScripts(t *testing.T) {
 		got := rouse(t, t.TempDir(), "completion", shell)
 		if got.code != exitDone || got.stderr != "" || !strings.Contains(got.stdout, sign) || len(got.stdout) < 1000 {
 			t.Errorf("%s: exit code %d, %d bytes on stdout, stderr %q", shell, got.code, len(got.stdout), got.stderr)
+		}
+	}
+}
+
+// TestShellsGetCompletions: what a shell asks is not taken for a mistake.
+func TestShellsGetCompletions(t *testing.T) {
+	for args, want := range map[string]string{"--target-i": "--target-ip", "de": "demo", "completion ba": "bash"} {
+		words := append([]string{"__complete"}, strings.Fields(args)...)
+		if out := rouse(t, t.TempDir(), words...); !strings.Contains(out.stdout, want) {
+			t.Errorf("completing %q gives %q, want %q in it", args, out.stdout, want)
+		}
+	}
+}
+
+func TestEverythingWrongIsListedAtOnce(t *testing.T) {
+	out := rouse(t, t.TempDir(), "--bogus", "--settle=abc", "--hook-start-svc=/no/such", "stray", "--cooldown-period")
+	for _, want := range []string{"--bogus: ", "--settle: ", `--hook-start-svc: `, `"/no/such" does not exist`, `"stray" is not`, "--cooldown-period: its value", "--target-ip: missing"} {
+		want = strings.Replace(want, `"stray" is`, `"stray": is`, 1)
+		if !strings.Contains(out.stderr, want) {
+			t.Errorf("nothing of %q in:\n%s", want, out.stderr)
 		}
 	}
 }

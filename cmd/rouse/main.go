@@ -33,19 +33,38 @@ type streams struct{ in, out, err *os.File }
 
 // run is the program: it parses, calls, and turns the error into an exit code.
 func run(args []string, std streams) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	context.AfterFunc(ctx, stop) // a second signal ends rouse at once
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	go heed(notify(), cancel)
 
-	root := newRoot(std)
+	problems, args := checkFlags(newRoot(std, nil), args)
+	root := newRoot(std, problems)
 	root.SetArgs(args)
 	root.SetOut(std.out)
 	root.SetErr(std.err)
-	err := errors.Join(unknownFlags(root, args))
-	if err == nil {
-		err = root.ExecuteContext(ctx)
+	return report(std.err, root.ExecuteContext(ctx))
+}
+
+// notify asks for the signals that end rouse. SIGPIPE is asked for so that it does
+// not end it: a log that nobody reads any more costs lines, not clients.
+func notify() <-chan os.Signal {
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	ends := make(chan os.Signal, 2)
+	signal.Notify(ends, os.Interrupt, syscall.SIGTERM)
+	return ends
+}
+
+// heed ends the context at the first signal, and the program at the second, as the
+// signal would have done by itself.
+func heed(signals <-chan os.Signal, cancel context.CancelCauseFunc) {
+	cancel(fmt.Errorf("%v signal received", <-signals))
+	again := <-signals
+	signal.Reset(again)
+	self, err := os.FindProcess(os.Getpid())
+	if err == nil && self.Signal(again) == nil {
+		select {} // the signal is on its way
 	}
-	return report(std.err, err)
+	os.Exit(exitFailed) // not every system can signal
 }
 
 // report tells the user what went wrong and returns the exit code.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -14,21 +15,26 @@ import (
 	"github.com/rouse-proxy/rouse/internal/config"
 )
 
-// newRoot returns the command tree. The root command is the proxy itself.
-func newRoot(std streams) *cobra.Command {
+// newRoot returns the command tree. The root command is the proxy itself; problems
+// are what is known to be wrong with its flags already.
+func newRoot(std streams, problems config.Problems) *cobra.Command {
 	var flags config.Flags
 	root := &cobra.Command{
 		Use:           "rouse",
 		Short:         "wake a sleeping server by TCP, and stop it again when nobody uses it",
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          noArguments,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if cmd.Flags().NFlag() == 0 {
+		Args:          cobra.ArbitraryArgs, // judged with everything else
+		RunE: func(cmd *cobra.Command, words []string) error {
+			if cmd.Flags().NFlag()+len(problems)+len(words) == 0 {
 				printHelp(std.err, cmd)
 				return config.Problems{{Where: "rouse", Text: "no flag is given", Hint: "see above, or try: rouse demo"}}
 			}
-			cfg, err := config.FromFlags(flags)
+			strays := strayWords(cmd, words)
+			if len(strays) > 0 && cmd.Flags().NFlag()+len(problems) == 0 {
+				return strays // a command was meant: that its flags are missing is no news
+			}
+			cfg, err := understand(flags, append(problems, strays...))
 			if err != nil {
 				return err
 			}
@@ -39,10 +45,55 @@ func newRoot(std streams) *cobra.Command {
 		root.Flags().AddFlag(&pflag.Flag{Name: d.Name, Usage: d.Usage, Value: d, DefValue: d.Default})
 	}
 	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { printHelp(cmd.OutOrStdout(), cmd) })
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return flagProblem(err) })
-	root.SetHelpCommand(&cobra.Command{Use: "no-help", Hidden: true})
+	root.SetFlagErrorFunc(flagProblem)
 	root.AddCommand(newVersion(), newDemo(std), newDemoService())
+	completeOnly(root)
 	return root
+}
+
+// understand makes the config of the flags. Everything that is wrong is in the
+// error: problems, what the flags say, and what is wrong with the hooks on disk.
+func understand(flags config.Flags, problems config.Problems) (*config.Config, error) {
+	cfg, err := config.FromFlags(flags)
+	if err == nil {
+		problems = append(problems, app.InspectHooks(cfg)...)
+	} else if wrong, ok := errors.AsType[config.Problems](err); ok {
+		for _, p := range wrong {
+			if !concerns(problems, p.Where) { // a flag without a value is not missing too
+				problems = append(problems, p)
+			}
+		}
+		problems = append(problems, app.InspectHooks(hooksAlone(flags, problems))...)
+	} else {
+		return nil, err
+	}
+	if len(problems) > 0 {
+		return nil, problems
+	}
+	return cfg, nil
+}
+
+// concerns says whether one of the problems is about the flag named, with its
+// dashes and perhaps its value.
+func concerns(problems config.Problems, flag string) bool {
+	return slices.ContainsFunc(problems, func(p config.Problem) bool {
+		name, _, _ := strings.Cut(strings.TrimLeft(p.Where, "-"), "=")
+		return "--"+name == flag
+	})
+}
+
+// hooksAlone is a config of the hooks only, of those that nothing is known to be
+// wrong with so far.
+func hooksAlone(flags config.Flags, wrong config.Problems) *config.Config {
+	fine := func(flag, path string) []string {
+		if path == "" || concerns(wrong, "--"+flag) {
+			return nil
+		}
+		return []string{path}
+	}
+	return &config.Config{Targets: []config.Target{{Hooks: config.Hooks{
+		Start: fine("hook-start-svc", flags.HookStart), Stop: fine("hook-stop-svc", flags.HookStop), Status: fine("hook-status", flags.HookStatus),
+	}}}}
 }
 
 // serve runs the proxy until ctx ends.
@@ -55,86 +106,6 @@ func serve(ctx context.Context, cfg *config.Config, std streams) error {
 		return err
 	}
 	return daemon.Run(ctx)
-}
-
-// noArguments refuses words that are neither flags nor commands.
-func noArguments(cmd *cobra.Command, args []string) error {
-	var problems config.Problems
-	for _, arg := range args {
-		hint := "every setting is a flag, such as --target-ip=192.168.100.15"
-		var names []string
-		for _, c := range cmd.Commands() {
-			if !c.Hidden {
-				names = append(names, c.Name())
-			}
-		}
-		if near := config.Nearest(arg, names); near != "" {
-			hint = "did you mean: rouse " + near
-		} else if cmd.HasParent() {
-			hint = "it takes flags only"
-		}
-		problems = append(problems, config.Problem{Where: fmt.Sprintf("%q", arg), Text: "is not something that " + cmd.CommandPath() + " takes", Hint: hint})
-	}
-	if len(problems) > 0 {
-		return problems
-	}
-	return nil
-}
-
-// unknownFlags finds every flag that does not exist, before the parser stops at the
-// first one.
-func unknownFlags(root *cobra.Command, args []string) error {
-	cmd, rest, err := root.Find(args)
-	if err != nil || cmd != root {
-		return nil // the parser of the command says it
-	}
-	var problems config.Problems
-	for i := 0; i < len(rest); i++ {
-		arg := rest[i]
-		if arg == "--" {
-			break
-		}
-		name, _, hasValue := strings.Cut(strings.TrimLeft(arg, "-"), "=")
-		if !strings.HasPrefix(arg, "-") || arg == "-" || arg == "-h" || name == "help" {
-			continue
-		}
-		switch known := root.Flags().Lookup(name) != nil; {
-		case known && strings.HasPrefix(arg, "--"):
-			if !hasValue {
-				i++ // its value stands in the next word
-			}
-		case known:
-			problems = append(problems, config.Problem{Where: arg, Text: "has one dash", Hint: "write -" + arg})
-		default:
-			problems = append(problems, unknownFlag(root, strings.TrimSuffix(strings.SplitN(arg, "=", 2)[0], "="), name))
-		}
-	}
-	if len(problems) > 0 {
-		return problems
-	}
-	return nil
-}
-
-func unknownFlag(root *cobra.Command, arg, name string) config.Problem {
-	var names []string
-	root.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
-	p := config.Problem{Where: arg, Text: "there is no such flag"}
-	if near := config.Nearest(name, names); near != "" {
-		p.Hint = "did you mean --" + near
-	}
-	return p
-}
-
-// flagProblem makes a problem of what the flag parser says.
-func flagProblem(err error) error {
-	if missing, ok := errors.AsType[*pflag.ValueRequiredError](err); ok {
-		return config.Problems{{Where: "--" + missing.GetSpecifiedName(), Text: "its value is missing",
-			Hint: "write --" + missing.GetSpecifiedName() + "=VALUE"}}
-	}
-	if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok {
-		return config.Problems{{Where: unknown.GetSpecifiedName(), Text: "there is no such flag", Hint: ""}}
-	}
-	return config.Problems{{Where: "command line", Text: err.Error()}}
 }
 
 // printHelp writes what a person needs to learn the command from.

@@ -67,8 +67,8 @@ func New(opts Options) (_ *App, err error) {
 			err = errors.Join(err, a.close())
 		}
 	}()
-	if err := a.inspectHooks(); err != nil {
-		return nil, err
+	if problems := InspectHooks(a.cfg); len(problems) > 0 {
+		return nil, problems
 	}
 	if err := a.openState(); err != nil {
 		return nil, err

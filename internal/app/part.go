@@ -3,7 +3,6 @@ package app
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -76,15 +75,16 @@ func (p *part) patience() time.Duration {
 // retire stops the target, giving up after a start that is under way and two stops.
 func (p *part) retire() error {
 	ctx, cancel := context.WithTimeoutCause(context.Background(), p.cfg.StartTimeout+2*p.cfg.StopTimeout,
-		errors.New("it may still be running; the next run of rouse will find it"))
+		fmt.Errorf("target %q may still be running, and the next run of rouse will find it", p.cfg.Name))
 	defer cancel()
 	return p.target.Retire(ctx)
 }
 
-// inspectHooks finds everything that is wrong with the hooks before anything runs.
-func (a *App) inspectHooks() error {
+// InspectHooks finds everything that is wrong with the hooks of cfg on disk, before
+// anything runs.
+func InspectHooks(cfg *config.Config) config.Problems {
 	var problems config.Problems
-	for _, t := range a.cfg.Targets {
+	for _, t := range cfg.Targets {
 		for _, h := range []struct {
 			flag string
 			argv []string
@@ -102,8 +102,5 @@ func (a *App) inspectHooks() error {
 			}
 		}
 	}
-	if len(problems) > 0 {
-		return problems
-	}
-	return nil
+	return problems
 }

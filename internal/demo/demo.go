@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/rouse-proxy/rouse/internal/app"
@@ -50,13 +51,22 @@ func Run(ctx context.Context, opts Options) (err error) {
 	defer func() { err = errors.Join(err, os.RemoveAll(stage.dir)) }()
 
 	told := newNarrator(opts.Out, opts.Terminal)
-	daemon, err := stage.raise(told.events)
+	daemon, err := stage.raise(told.events, opts.Port)
+	taken := errors.Is(err, syscall.EADDRINUSE)
+	if taken {
+		daemon, err = stage.raise(told.events, 0)
+	}
 	if err != nil {
 		return err
 	}
+	stage.listen = netip.MustParseAddrPort(daemon.Addrs()[0].String())
 	told.status = func() target.Status { return daemon.Status(name) }
+	if taken {
+		told.print("Port %d is taken, so clients connect to another one here.\n\n", opts.Port)
+	}
 	told.introduce(stage, opts.Play)
 
+	interrupted := ctx
 	ctx, finish := context.WithCancel(ctx)
 	defer finish()
 	ending, ended := context.WithCancel(context.Background())
@@ -65,7 +75,7 @@ func Run(ctx context.Context, opts Options) (err error) {
 	if opts.Play {
 		lives.Go(func() {
 			defer finish()
-			if playErr := play(ctx, stage.front, told); playErr != nil && ctx.Err() == nil {
+			if playErr := play(ctx, stage.listen.String(), told); playErr != nil && ctx.Err() == nil {
 				told.say("failed", playErr.Error())
 			}
 		})
@@ -73,27 +83,19 @@ func Run(ctx context.Context, opts Options) (err error) {
 	err = daemon.Run(ctx)
 	ended()
 	lives.Wait()
-	told.farewell(opts.Play)
+	told.farewell(opts.Play && interrupted.Err() == nil)
 	return err
 }
 
 // stage is where the demo plays.
 type stage struct {
 	dir     string // holds the hooks, the process id and the state
-	front   string // where clients connect
 	backend netip.AddrPort
-	listen  netip.AddrPort
+	listen  netip.AddrPort // where clients connect
 }
 
 func newStage(opts Options) (*stage, error) {
-	backend, err := freePort(0)
-	if err != nil {
-		return nil, err
-	}
-	listen, err := freePort(opts.Port)
-	if err != nil {
-		listen, err = freePort(0) // somebody else has that one
-	}
+	backend, err := freePort()
 	if err != nil {
 		return nil, err
 	}
@@ -101,7 +103,7 @@ func newStage(opts Options) (*stage, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making a folder for the demo: %w", err)
 	}
-	s := &stage{dir: dir, front: listen.String(), backend: backend, listen: listen}
+	s := &stage{dir: dir, backend: backend}
 	if err := s.writeHooks(opts.Executable); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
@@ -109,8 +111,8 @@ func newStage(opts Options) (*stage, error) {
 }
 
 // freePort returns a loopback address that is free now.
-func freePort(port uint16) (netip.AddrPort, error) {
-	ln, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port)))
+func freePort() (netip.AddrPort, error) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return netip.AddrPort{}, fmt.Errorf("finding a free port for the demo: %w", err)
 	}
@@ -153,8 +155,9 @@ echo "service stopped"
 // quote makes a word of any text for sh.
 func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
-// raise builds the real daemon in front of the toy service.
-func (s *stage) raise(events func(event.Event)) (*app.App, error) {
+// raise builds the real daemon in front of the toy service, on the port given.
+func (s *stage) raise(events func(event.Event), port uint16) (*app.App, error) {
+	listen := netip.AddrPortFrom(s.backend.Addr(), port)
 	return app.New(app.Options{
 		Sinks: []func(event.Event){events},
 		Config: &config.Config{
@@ -166,7 +169,7 @@ func (s *stage) raise(events func(event.Event)) (*app.App, error) {
 				Probe:    config.Probe{Kind: config.ProbeTCP, Settle: 50 * time.Millisecond},
 				Cooldown: cooldown, StartTimeout: time.Minute, StopTimeout: time.Minute,
 			}},
-			Routes: []config.Route{{Listen: s.listen, Target: name}},
+			Routes: []config.Route{{Listen: listen, Target: name}},
 		},
 	})
 }

@@ -187,8 +187,11 @@ func (n *narrator) await(ctx context.Context, state string) error {
 	}
 }
 
+// print writes at once; for use before run and after it.
+func (n *narrator) print(format string, args ...any) { fmt.Fprintf(n.out, format, args...) }
+
 func (n *narrator) introduce(s *stage, playing bool) {
-	fmt.Fprintf(n.out, `A small TCP service sleeps behind rouse. Nothing of it runs yet.
+	n.print(`A small TCP service sleeps behind rouse. Nothing of it runs yet.
 
   clients connect to   %s
   the service lives at %s, once it is awake (it takes %v to boot)
@@ -196,12 +199,12 @@ func (n *narrator) introduce(s *stage, playing bool) {
                        %s
   the cooldown is      %v
 
-`, s.front, s.backend, bootTime, s.path("start.sh"), s.path("stop.sh"), cooldown)
+`, s.listen, s.backend, bootTime, s.path("start.sh"), s.path("stop.sh"), cooldown)
 	if playing {
 		return
 	}
 	host, port := s.listen.Addr(), s.listen.Port()
-	fmt.Fprintf(n.out, `Wake it from another terminal, type a line, and leave with Ctrl-D or Ctrl-C:
+	n.print(`Wake it from another terminal, type a line, and leave with Ctrl-D or Ctrl-C:
 
   nc %s %d
 

@@ -122,7 +122,11 @@ func (e Event) Attrs() []slog.Attr {
 	add(e.Epoch != 0, slog.Uint64("epoch", e.Epoch))
 	add(e.Cause != "", slog.String("cause", e.Cause))
 	add(e.Waiting != 0, slog.Int("waiting", e.Waiting))
-	add(e.Elapsed != 0, slog.Duration("elapsed", e.Elapsed.Round(time.Millisecond)))
+	elapsed := "elapsed"
+	if e.Kind == StateChanged {
+		elapsed = "after" // that long in the state before
+	}
+	add(e.Elapsed != 0, slog.Duration(elapsed, e.Elapsed.Round(time.Millisecond)))
 	add(e.Delay != 0 || e.Kind == IdleArmed, slog.Duration("for", e.Delay.Round(time.Millisecond)))
 	add(e.Kind == ClientEnded, slog.Int64("sent", e.Sent))
 	add(e.Kind == ClientEnded, slog.Int64("received", e.Received))

@@ -3,7 +3,6 @@ package proxy
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"time"
 
@@ -23,9 +22,11 @@ const (
 var errPatience = errors.New("the target did not get ready in time")
 
 // handle carries one client from accept to account.
-func (l *Listener) handle(serving context.Context, conn net.Conn) {
+// One that still waits when accepting ends is told to come
+// back: the next rouse may serve it long before this one has drained.
+func (l *Listener) handle(accepting, serving context.Context, conn net.Conn) {
 	c := l.arrived(conn)
-	waiting, seated := watch(serving, conn, l.opts.Patience)
+	waiting, seated := watch(accepting, conn, l.opts.Patience)
 	hold, err := l.opts.Target.Acquire(waiting, c.cause)
 	if err == nil {
 		defer hold.Release()
@@ -36,8 +37,8 @@ func (l *Listener) handle(serving context.Context, conn net.Conn) {
 		return
 	}
 	c.served(hold)
-	result, err := relay.Run(serving, conn.(relay.Conn), c.backend.(relay.Conn), relay.Options{})
-	c.account(result, err)
+	result, _ := relay.Run(serving, conn.(relay.Conn), c.backend.(relay.Conn), relay.Options{}) // its End says why
+	c.account(result)
 }
 
 // connect gives the client a connection to the backend: the one that proved the
@@ -89,14 +90,14 @@ func (l *Listener) suspect(c *client, err error) {
 }
 
 // watch returns a context that ends when the client leaves, when its patience is
-// over, or with serving; and a function that ends the watch and returns once the
+// over, or with ctx; and a function that ends the watch and returns once the
 // connection is the caller's own again.
-func watch(serving context.Context, conn net.Conn, patience time.Duration) (context.Context, func()) {
-	patient, stop := context.WithTimeoutCause(serving, patience, errPatience)
-	ctx, cancel := context.WithCancelCause(patient)
+func watch(ctx context.Context, conn net.Conn, patience time.Duration) (context.Context, func()) {
+	patient, stop := context.WithTimeoutCause(ctx, patience, errPatience)
+	watched, cancel := context.WithCancelCause(patient)
 	done := make(chan struct{})
-	go watchClient(ctx, conn, cancel, done)
-	return ctx, func() {
+	go watchClient(watched, conn, cancel, done)
+	return watched, func() {
 		cancel(nil)
 		<-done
 		stop()
@@ -158,8 +159,6 @@ func (c *client) served(hold *target.Hold) {
 	c.emit(event.Event{Kind: event.ClientServed, Epoch: hold.Epoch(), Elapsed: c.began.Sub(c.arrived)})
 }
 
-func (c *client) account(r relay.Result, err error) {
-	e := event.Event{Kind: event.ClientEnded, Elapsed: time.Since(c.began), Sent: r.Sent, Received: r.Received, Cause: fmt.Sprint(r.End)}
-	e.Err = err
-	c.emit(e)
+func (c *client) account(r relay.Result) {
+	c.emit(event.Event{Kind: event.ClientEnded, Elapsed: time.Since(c.began), Sent: r.Sent, Received: r.Received, Cause: string(r.End)})
 }

@@ -63,8 +63,9 @@ func New(opts Options) *Listener {
 	return &Listener{opts: opts}
 }
 
-// Serve accepts clients from ln until accepting ends, and returns when the last
-// client has ended. Clients that are still there when serving ends are cut. It closes ln.
+// Serve accepts clients from ln until accepting ends; clients that wait then are
+// refused. It returns when the last client has ended; those that are still there when
+// serving ends are cut. It closes ln.
 func (l *Listener) Serve(accepting, serving context.Context, ln net.Listener) error {
 	defer ln.Close()
 	defer context.AfterFunc(accepting, func() { _ = ln.Close() })()
@@ -85,7 +86,7 @@ func (l *Listener) Serve(accepting, serving context.Context, ln net.Listener) er
 		clients.Go(func() {
 			defer l.opts.Slots.Release()
 			defer l.contain(conn)
-			l.handle(serving, conn)
+			l.handle(accepting, serving, conn)
 		})
 	}
 }

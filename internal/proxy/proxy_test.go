@@ -315,3 +315,20 @@ func TestPanicCutsOneClientOnly(t *testing.T) {
 		}
 	})
 }
+
+func TestWaitersAreToldAtOnceWhenRouseEnds(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		tw := open(t, &town{boot: time.Minute}, options{})
+		c := tw.dial()
+		defer c.Close()
+		time.Sleep(time.Second)
+		tw.close()
+		if _, err := io.ReadAll(c); !errors.Is(err, syscall.ECONNRESET) {
+			t.Errorf("the waiting client saw %v, want a reset", err)
+		}
+		synctest.Wait()
+		if st := tw.target.Status(); st.Waiting != 0 {
+			t.Errorf("still waited for: %+v", st)
+		}
+	})
+}

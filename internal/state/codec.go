@@ -32,6 +32,7 @@ func (b badFile) Error() string { return string(b) }
 type body struct {
 	Target   string    `json:"target"`
 	MayRun   bool      `json:"may_run"`
+	Stopping bool      `json:"stopping,omitzero"`
 	Epoch    uint64    `json:"epoch"`
 	Since    time.Time `json:"since"`
 	LastUsed time.Time `json:"last_used"`

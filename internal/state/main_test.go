@@ -144,6 +144,7 @@ func sample() Record {
 	return Record{
 		Target:   "web:8000",
 		MayRun:   true,
+		Stopping: true,
 		Epoch:    1<<64 - 1,
 		Since:    time.Date(2025, 3, 1, 12, 0, 0, 123456789, time.UTC),
 		LastUsed: time.Date(2025, 3, 1, 13, 0, 0, 0, time.UTC),

@@ -93,6 +93,22 @@ func TestR12RestartMidStop(t *testing.T) {
 	})
 }
 
+// TestR12ClientAfterRestartMidStop: the target still answers, but a stop is under way
+// or has been asked for: a client must not be served by what is about to go down.
+func TestR12ClientAfterRestartMidStop(t *testing.T) {
+	bubble(t, func(t *testing.T, m *machineRoom) {
+		first := m.open()
+		first.acquire().Release()
+		time.Sleep(30*time.Minute + 2*time.Second)
+		first.expect(Stopping, 1, 1)
+		first.close()
+		s := m.open()
+		defer s.close()
+		s.acquire().Release()
+		s.expect(Ready, 2, 2)
+	})
+}
+
 func TestR13RestartWithClientsGivesThemAFullCooldown(t *testing.T) {
 	bubble(t, func(t *testing.T, m *machineRoom) {
 		first := m.open()
@@ -332,3 +348,33 @@ func TestLateTimerIsPutOffOnce(t *testing.T) {
 		s.progress.Stop()
 	})
 }
+
+func TestDeathDuringTheBootIsNoticedByTheStatus(t *testing.T) {
+	bubble(t, func(t *testing.T, m *machineRoom) {
+		s := m.open(func(o *Options) { o.Driver = reporting{machineRoom: m} })
+		defer s.close()
+		time.AfterFunc(10*time.Second, func() { m.power(false) })
+		began := time.Now()
+		if _, err := s.Acquire(t.Context(), "client"); !errors.Is(err, errDied) {
+			t.Errorf("the client was told %v", err)
+		}
+		if told := time.Since(began); told > 10*time.Second+3*bootBeat {
+			t.Errorf("told after %v, long before the start timeout is wanted", told)
+		}
+	})
+}
+
+// TestMachineThatIsSilentUntilItIsUp: a status that pings says "does not run" for
+// the whole boot, which proves nothing.
+func TestMachineThatIsSilentUntilItIsUp(t *testing.T) {
+	bubble(t, func(t *testing.T, m *machineRoom) {
+		s := m.open(func(o *Options) { o.Driver = pinging{m} })
+		defer s.close()
+		s.acquire().Release()
+		s.expect(Ready, 1, 0)
+	})
+}
+
+type pinging struct{ *machineRoom }
+
+func (p pinging) Report(context.Context, driver.Op) (bool, error) { return p.answers(), nil }

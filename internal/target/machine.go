@@ -107,6 +107,7 @@ type machine struct {
 	starts   int    // failed starts in a row
 	stops    int    // failed stops in a row
 	mayRun   bool   // no stop has been verified since it may have begun to run
+	undoing  bool   // a stop was begun and has not ended well: the target may go down at any moment
 	retiring bool   // to be stopped for good; nobody is let in any more
 }
 
@@ -132,6 +133,9 @@ func (m *machine) step(in input) output {
 func (m *machine) apply(in input) output {
 	switch in.kind {
 	case stepBooted:
+		if m.undoing {
+			return m.begin(opStop) // it may answer still, but not for long: nobody is let in
+		}
 		return m.begin(opCheck)
 	case stepAcquired:
 		m.waiting++
@@ -200,7 +204,7 @@ func (m *machine) checked(found finding) output {
 	case foundUp:
 		return m.ready()
 	case foundDown:
-		m.mayRun, m.stops = false, 0
+		m.mayRun, m.undoing, m.stops = false, false, 0
 		if m.waiting > 0 {
 			return m.wake()
 		}
@@ -241,7 +245,7 @@ func (m *machine) stopped(failed bool) output {
 		}
 		return output{}
 	}
-	m.mayRun, m.stops = false, 0
+	m.mayRun, m.undoing, m.stops = false, false, 0
 	switch {
 	case m.starts > 0:
 		return m.fail()
@@ -293,16 +297,16 @@ func (m *machine) begin(op operation) output {
 	case opCheck:
 		m.state = Unknown
 	case opStart:
-		m.state, m.mayRun = Starting, true
+		m.state, m.mayRun, m.undoing = Starting, true, false
 		m.epoch++
 	case opStop:
-		m.state = Stopping
+		m.state, m.undoing = Stopping, true
 	}
 	return output{run: op}
 }
 
 func (m *machine) ready() output {
-	m.state, m.mayRun = Ready, true
+	m.state, m.mayRun, m.undoing = Ready, true, false
 	m.starts, m.stops = 0, 0
 	return output{grant: m.waiting > 0}
 }

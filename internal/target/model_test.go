@@ -16,6 +16,7 @@ type world struct {
 
 	running bool      // the target itself
 	disk    bool      // "may run", as a new rouse would read it
+	undoing bool      // "being stopped", likewise
 	orphan  operation // what a dead rouse left under way
 	outside int       // how often somebody else started or stopped it, or rouse crashed
 	crashes int
@@ -61,6 +62,9 @@ func (w *world) step(in input) error {
 		if out.run == opStart {
 			w.disk = true // the start waits for the disk
 		}
+		if out.run == opStop {
+			w.undoing = true // so does the stop
+		}
 		w.op = out.run
 	}
 	return w.check()
@@ -89,6 +93,8 @@ func (w *world) check() error {
 		{m.op == opStart && !w.disk, "a start that a crash would forget"},
 		{w.running && w.orphan == opNone && w.op == opNone && w.held+w.waiting == 0 && w.armed == alarmOff, "left running with no timer"},
 		{m.retiring && w.waiting > 0, "a waiter let in while ending"},
+		{w.orphan == opStop && w.held > 0, "served by a target that a dead rouse is stopping"},
+		{m.op == opStop && !w.undoing, "a stop that a crash would forget"},
 	} {
 		if c.broken {
 			return fmt.Errorf("%s: %+v", c.what, *w)
@@ -121,7 +127,10 @@ func (w *world) moves(l limits) []move {
 	add(w.held > 0, "client ends", step(input{kind: stepReleased}, func(w *world) { w.held-- }))
 	add(w.held > 0, "dial refused", step(input{kind: stepSuspected}, func(w *world) { w.held--; w.waiting++ }))
 	add(w.armed != alarmOff, "timer", step(input{kind: stepExpired}, func(w *world) { w.armed = alarmOff }))
-	add(w.disk != w.m.mayRun, "disk catches up", func(w *world) error { w.disk = w.m.mayRun; return nil })
+	add(w.disk != w.m.mayRun || w.undoing != w.m.undoing, "disk catches up", func(w *world) error {
+		w.disk, w.undoing = w.m.mayRun, w.m.undoing
+		return nil
+	})
 	add(w.orphan == opStart, "orphaned start lands", func(w *world) error { w.running, w.orphan = true, opNone; return nil })
 	add(w.orphan == opStop, "orphaned stop lands", func(w *world) error { w.running, w.orphan = false, opNone; return nil })
 	add(w.orphan != opNone, "orphan dies", func(w *world) error { w.orphan = opNone; return nil })
@@ -162,8 +171,8 @@ func (w *world) crash() error {
 	if w.op == opStart || w.op == opStop {
 		w.orphan = w.op
 	}
-	next := world{running: w.running, disk: w.disk, orphan: w.orphan, outside: w.outside, crashes: w.crashes + 1}
-	next.m.mayRun = w.disk
+	next := world{running: w.running, disk: w.disk, undoing: w.undoing, orphan: w.orphan, outside: w.outside, crashes: w.crashes + 1}
+	next.m.mayRun, next.m.undoing = w.disk, w.undoing
 	*w = next
 	return w.step(input{kind: stepBooted})
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -16,7 +17,11 @@ import (
 const (
 	saveTimeout   = 5 * time.Second  // how long a start waits for a slow disk
 	reportTimeout = 30 * time.Second // for one report of the driver
+	bootBeat      = 3 * time.Second  // between two reports while a target boots
 )
+
+// errDied is why a start has failed although its time is not over.
+var errDied = errors.New("it ran, but its driver says that it runs no more: it died while it booted")
 
 // errStillUp is why a stop that was carried out is not believed.
 var errStillUp = errors.New("the stop was carried out, but somebody still answers")
@@ -29,7 +34,7 @@ type job struct {
 	op     operation
 	mayRun bool
 	call   driver.Op
-	saved  <-chan struct{} // of a start: closes when the record is on disk
+	saved  <-chan struct{} // closes when the record of what is begun is on disk; nil: it is
 }
 
 // result is how an operation ended.
@@ -109,12 +114,57 @@ func (j *job) start(ctx context.Context) result {
 	if address = withPort(address, j.Options.Address); address != "" {
 		j.call.Address = address
 	}
-	conn, err := j.Prober.Wait(timed, j.call.Address)
-	if err != nil {
+	conn, err := j.awaitReady(timed)
+	switch {
+	case errors.Is(err, errDied):
+		err = fmt.Errorf("starting target %q: %w", j.Name, err)
+	case err != nil:
 		err = fmt.Errorf("starting target %q: the start was carried out, but nobody answered at %s within %v: %w",
 			j.Name, j.call.Address, j.StartTimeout, err)
 	}
 	return result{conn: conn, address: address, err: err}
+}
+
+// awaitReady asks the target until it answers, or until its driver, where it can
+// report, says that it ran and runs no more: then nobody waits for the timeout.
+func (j *job) awaitReady(ctx context.Context) (net.Conn, error) {
+	booting, died := context.WithCancelCause(ctx)
+	var watch sync.WaitGroup
+	defer watch.Wait()
+	defer died(nil)
+	if reporter, ok := j.Driver.(driver.Reporter); ok {
+		watch.Go(func() { j.watchBoot(booting, reporter, died) })
+	}
+	conn, err := j.Prober.Wait(booting, j.call.Address)
+	if err != nil && ctx.Err() == nil {
+		err = context.Cause(booting)
+	}
+	return conn, err
+}
+
+// watchBoot ends the wait once the driver has said that the target runs, and then
+// twice that it does not. A driver that never saw it run proves nothing: a machine
+// that is woken by a packet is silent until it is up.
+func (j *job) watchBoot(ctx context.Context, reporter driver.Reporter, died context.CancelCauseFunc) {
+	ran, missing := false, 0
+	for {
+		switch running, err := j.report(ctx, reporter); {
+		case err != nil: // nobody can tell
+		case running:
+			ran, missing = true, 0
+		case ran:
+			missing++
+		}
+		if missing == 2 {
+			died(errDied)
+			return
+		}
+		select {
+		case <-time.After(bootBeat):
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // startedAnyway looks once more after a start that failed: "already running" is
@@ -139,7 +189,7 @@ func (j *job) awaitSave(ctx context.Context) {
 	case <-j.saved:
 	case <-ctx.Done():
 	case <-time.After(saveTimeout):
-		j.Logger.Error("starting although the state is not saved: the disk does not answer", "target", j.Name)
+		j.Logger.Error("going on although the state is not saved: the disk does not answer", "target", j.Name, "operation", j.op.String())
 	}
 }
 
@@ -157,6 +207,7 @@ func withPort(address, configured string) string {
 
 // stop asks the driver and believes nothing until the target is verified down.
 func (j *job) stop(ctx context.Context) error {
+	j.awaitSave(ctx)
 	timed, cancel := context.WithTimeout(ctx, j.StopTimeout)
 	defer cancel()
 	_, err := retry(timed, j, "stop", func(ctx context.Context, op driver.Op) (struct{}, error) {

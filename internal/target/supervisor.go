@@ -60,7 +60,11 @@ func (s *supervisor) run(ctx context.Context) error {
 	ops, detach := context.WithCancelCause(context.WithoutCancel(ctx))
 	s.detach = detach
 	s.wg.Go(s.recorder.run)
-	s.take(ops, input{kind: stepBooted}, "rouse started")
+	cause := "rouse has started"
+	if s.machine.undoing {
+		cause = "the last rouse ended while it was being stopped"
+	}
+	s.take(ops, input{kind: stepBooted}, cause)
 	for {
 		select {
 		case r := <-s.requests:
@@ -87,7 +91,7 @@ func (s *supervisor) load() {
 	}
 	record.Target = s.opts.Name
 	s.record = record
-	s.machine.mayRun, s.machine.epoch = record.MayRun, record.Epoch
+	s.machine.mayRun, s.machine.undoing, s.machine.epoch = record.MayRun, record.Stopping, record.Epoch
 	if record.MayRun && !record.InUse && err == nil {
 		s.remaining = s.opts.Cooldown - time.Since(latest(record.LastUsed, record.Since))
 		s.remaining = min(max(s.remaining, 0), s.opts.Cooldown)
@@ -119,7 +123,7 @@ func (s *supervisor) handle(ops context.Context, r request) {
 		s.take(ops, input{kind: stepReleased}, "last client left")
 	case stepRetired:
 		s.retirers = append(s.retirers, r.done)
-		s.take(ops, input{kind: stepRetired}, "rouse is ending")
+		s.take(ops, input{kind: stepRetired}, ErrEnding.Error())
 	}
 }
 
@@ -183,8 +187,11 @@ func (s *supervisor) take(ops context.Context, in input, cause string) {
 	if out.run != opNone || s.machine.state != from {
 		s.cause = cause
 	}
-	if out.run == opStart && s.queue.Len() > 0 {
+	switch {
+	case out.run == opStart && s.queue.Len() > 0:
 		s.cause = s.queue.Front().Value.(*Hold).cause // who waits longest is the reason, whatever came between
+	case out.run == opStop && s.machine.retiring:
+		s.cause = ErrEnding.Error()
 	}
 	if s.machine.state != from {
 		left := time.Since(s.entered)
@@ -279,10 +286,10 @@ func (s *supervisor) address() string {
 }
 
 // remember keeps the record true: what a crash may cost is decided here. The
-// channel, not nil before a start, closes when "this may run" is on disk.
+// channel, not nil before a start or a stop, closes when the record says so on disk.
 func (s *supervisor) remember(heldBefore int, op operation) <-chan struct{} {
 	was := s.record
-	s.record.MayRun = s.machine.mayRun
+	s.record.MayRun, s.record.Stopping = s.machine.mayRun, s.machine.undoing
 	s.record.InUse = s.machine.held > 0
 	if s.record.InUse || heldBefore > 0 {
 		s.remaining = -1
@@ -302,7 +309,7 @@ func (s *supervisor) remember(heldBefore int, op operation) <-chan struct{} {
 	if s.record == was {
 		return nil
 	}
-	return s.recorder.put(s.record, op == opStart || was.MayRun != s.record.MayRun)
+	return s.recorder.put(s.record, op == opStart || was.MayRun != s.record.MayRun || was.Stopping != s.record.Stopping)
 }
 
 // begin runs one operation beside the loop; its end comes back as a result.
@@ -313,7 +320,7 @@ func (s *supervisor) begin(ops context.Context, op operation, saved <-chan struc
 		Options: &s.opts, op: op, mayRun: s.machine.mayRun,
 		call: driver.Op{Epoch: s.machine.epoch, Reason: s.cause, Address: s.address()},
 	}
-	if op == opStart {
+	if op != opCheck {
 		j.saved = saved
 	}
 	s.emit(event.Event{Kind: event.OperationBegun, Operation: op.String(), Cause: s.cause})

@@ -140,7 +140,11 @@ func (t *Target) Retire(ctx context.Context) error {
 	case <-t.ended:
 		return fmt.Errorf("stopping target %q: %w", t.opts.Name, ErrEnding)
 	case <-ctx.Done():
-		return fmt.Errorf("stopping target %q: %w", t.opts.Name, context.Cause(ctx))
+		err := context.Cause(ctx)
+		if last := t.Status().Err; last != nil {
+			err = fmt.Errorf("%w: %w", err, last)
+		}
+		return fmt.Errorf("ending: %w", err)
 	}
 }
 

@@ -51,8 +51,8 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-// A Driver runs the hooks of one target. Calls of Start, Stop, Ready and of the
-// reporter's Report must not overlap; Run runs beside them.
+// A Driver runs the hooks of one target, one at a time: calls of Start, Stop, Ready
+// and of the reporter's Report that overlap wait for each other. Run runs beside them.
 //
 // A Driver itself is no [driver.Reporter]; see [Driver.Driver].
 type Driver struct {
@@ -64,6 +64,7 @@ type Driver struct {
 	log                  *slog.Logger
 	output               output
 	reapers              sync.WaitGroup // one per process that has not ended yet
+	turn                 chan struct{}  // holds one token: whoever has it runs a hook
 	launch               func(*osexec.Cmd) error
 	recordPath, resultAt string
 }
@@ -98,7 +99,7 @@ func New(o Options) (*Driver, error) {
 	base := filepath.Join(dir, o.Stem)
 	d := &Driver{
 		target: o.Target, log: log.With("target", o.Target), grace: o.Grace,
-		launch: (*osexec.Cmd).Start, recordPath: base + ".hook", resultAt: base + ".output",
+		turn: make(chan struct{}, 1), launch: (*osexec.Cmd).Start, recordPath: base + ".hook", resultAt: base + ".output",
 	}
 	if d.grace <= 0 {
 		d.grace = defaultGrace
@@ -171,6 +172,10 @@ func (d *Driver) Driver() driver.Driver {
 // HOST or HOST:PORT, where a lone IPv6 address has no brackets; empty if it left
 // none.
 func (d *Driver) Start(ctx context.Context, op driver.Op) (string, error) {
+	if err := d.take(ctx, d.start); err != nil {
+		return "", err
+	}
+	defer d.give()
 	if err := d.prepare(ctx, d.start); err != nil {
 		return "", err
 	}
@@ -226,11 +231,27 @@ func (r reporting) Report(ctx context.Context, op driver.Op) (bool, error) {
 }
 
 func (d *Driver) run(ctx context.Context, h hook, op driver.Op) error {
+	if err := d.take(ctx, h); err != nil {
+		return err
+	}
+	defer d.give()
 	if err := d.prepare(ctx, h); err != nil {
 		return err
 	}
 	return d.execute(ctx, h, d.environ(h, op, ""), op)
 }
+
+// take waits for the hook before this one, which may be a probe or a report.
+func (d *Driver) take(ctx context.Context, h hook) error {
+	select {
+	case d.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return h.failed(fmt.Errorf("waiting for the hook before it: %w", context.Cause(ctx)))
+	}
+}
+
+func (d *Driver) give() { <-d.turn }
 
 // Run keeps the output file small until ctx ends: a daemon that a hook left
 // behind may write to it for weeks.
