@@ -49,11 +49,12 @@ type patientWriter struct {
 	out     io.Writer
 	lines   chan []byte
 	dropped atomic.Int64
+	quit    chan struct{}
 	done    chan struct{}
 }
 
 func newPatientWriter(out io.Writer) *patientWriter {
-	return &patientWriter{out: out, lines: make(chan []byte, logRoom), done: make(chan struct{})}
+	return &patientWriter{out: out, lines: make(chan []byte, logRoom), quit: make(chan struct{}), done: make(chan struct{})}
 }
 
 // Write queues one line; slog calls it once per line.
@@ -66,20 +67,32 @@ func (w *patientWriter) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// run writes until close is called.
+// run writes until close is called, and then what is still queued.
 func (w *patientWriter) run() {
 	defer close(w.done)
-	for line := range w.lines {
-		_, _ = w.out.Write(line) // there is nowhere to tell
-		if n := w.dropped.Swap(0); n > 0 {
-			slog.New(slog.NewJSONHandler(w.out, nil)).Warn("log lines lost, nobody read them in time", "lines", n)
+	for {
+		select {
+		case line := <-w.lines:
+			w.write(line)
+		case <-w.quit:
+			for len(w.lines) > 0 {
+				w.write(<-w.lines)
+			}
+			return
 		}
 	}
 }
 
-// close writes what is queued, but waits only so long. Nobody may log any more.
+func (w *patientWriter) write(line []byte) {
+	_, _ = w.out.Write(line) // there is nowhere to tell
+	if n := w.dropped.Swap(0); n > 0 {
+		slog.New(slog.NewJSONHandler(w.out, nil)).Warn("log lines lost, nobody read them in time", "lines", n)
+	}
+}
+
+// close writes what is queued, but waits only so long. What is logged later is lost.
 func (w *patientWriter) close() {
-	close(w.lines)
+	close(w.quit)
 	select {
 	case <-w.done:
 	case <-time.After(logFlush):

@@ -11,6 +11,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime"
+	"sync"
 	"syscall"
 
 	"github.com/rouse-proxy/rouse/internal/config"
@@ -25,7 +27,32 @@ const (
 
 func main() {
 	keepInherited()
+	warmThreads()
 	os.Exit(run(os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr}))
+}
+
+// warmThreads makes the runtime start threads that it then keeps. A thread that the
+// system refuses ends a Go program, and it refuses them just when processes run out:
+// then no stop hook would ever run.
+func warmThreads() {
+	const threads = 16 // loops, collector, a few blocking calls at a time
+	var arrived, left sync.WaitGroup
+	arrived.Add(threads)
+	all := make(chan struct{})
+	for range threads {
+		left.Go(func() { occupy(&arrived, all) })
+	}
+	arrived.Wait()
+	close(all)
+	left.Wait()
+}
+
+// occupy holds a thread of its own until everybody has one.
+func occupy(arrived *sync.WaitGroup, all <-chan struct{}) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	arrived.Done()
+	<-all
 }
 
 // streams are what the program talks through.
@@ -51,6 +78,9 @@ func notify() <-chan os.Signal {
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	ends := make(chan os.Signal, 2)
 	signal.Notify(ends, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) { // nohup means it
+		signal.Notify(ends, syscall.SIGHUP)
+	}
 	return ends
 }
 

@@ -81,6 +81,9 @@ func New(opts Options) (_ *App, err error) {
 	if err := a.listen(); err != nil {
 		return nil, err
 	}
+	if err := a.refuseLoops(); err != nil {
+		return nil, err
+	}
 	return a, nil
 }
 
@@ -121,12 +124,18 @@ func (a *App) openState() error {
 func (a *App) listen() error {
 	// A hook must always find its descriptors, most of all when clients have taken all they may.
 	reserve := gate.Reserve + len(a.cfg.Targets)*(exec.Descriptors+probe.Descriptors)
+	if limit := gate.DescriptorLimit(); limit < uint64(reserve)+gate.PerClient {
+		a.logger.Warn("the limit of open files is too low for hooks and even one client; raise it (ulimit -n, LimitNOFILE=)",
+			"limit", limit, "wanted", reserve+gate.PerClient)
+	}
 	slots := gate.NewSlots(gate.Capacity(gate.DescriptorLimit(), uint64(reserve)))
 	a.logger.Debug("limit of clients", "clients", slots.Cap(), "descriptors", gate.DescriptorLimit(), "reserved", reserve)
 	for _, r := range a.cfg.Routes {
 		p := a.parts[r.Target]
 		lc := net.ListenConfig{KeepAliveConfig: relay.KeepAlive()} // for those who wait; the relay sets its own
-		network := "tcp"                                           // with the IPv6 wildcard: every address
+		// Of a multipath connection the kernel tells too little: a client that leaves while it waits would not be seen.
+		lc.SetMultipathTCP(false)
+		network := "tcp" // with the IPv6 wildcard: every address
 		if r.Listen.Addr().Is4() {
 			network = "tcp4" // 0.0.0.0 must not open a door in IPv6 as well
 		}
@@ -173,6 +182,7 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	die()
 	lives.Wait()
+	a.logger.Info("ended")
 	return errors.Join(err, a.close())
 }
 

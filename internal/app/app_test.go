@@ -137,6 +137,34 @@ func TestSecondRouseOnTheSameStateIsRefused(t *testing.T) {
 	}
 }
 
+func TestOwnAddressIsNoTarget(t *testing.T) {
+	cfg := plan(t, freeAddr(t))
+	cfg.Routes[0].Listen = netip.AddrPortFrom(netip.IPv4Unspecified(), cfg.Targets[0].Backend.Port)
+	_, err := New(Options{Config: cfg})
+	if problems, ok := errors.AsType[config.Problems](err); !ok || problems[0].Where != "--target-port" {
+		t.Errorf("%v, want a problem of --target-port", err)
+	}
+}
+
+// TestHookThatNamesOurOwnAddress: the loop shows only at run time, and must end.
+func TestHookThatNamesOurOwnAddress(t *testing.T) {
+	cfg := plan(t, freeAddr(t))
+	self := freeAddr(t)
+	cfg.Routes[0].Listen = self
+	cfg.Targets[0].StartTimeout = time.Second
+	cfg.Targets[0].Hooks.Start = hook(t, t.TempDir(), "start.sh", "echo address="+self.String()+" >$ROUSE_OUTPUT")
+	a := launch(t, cfg)
+	client, err := net.Dial("tcp", a.Addrs()[0].String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	if _, err := io.ReadAll(client); !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("the client saw %v, want a reset", err)
+	}
+	await(t, func() bool { st := a.Status("web"); return st.Held+st.Waiting == 0 })
+}
+
 func TestFailedNewLeavesNothingOpen(t *testing.T) {
 	cfg := plan(t, freeAddr(t))
 	taken, err := net.Listen("tcp", "127.0.0.1:0")

@@ -3,8 +3,12 @@ package app
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	osexec "os/exec"
+	"strings"
 	"sync"
 	"time"
 
@@ -34,11 +38,16 @@ func (a *App) addTarget(t config.Target) error {
 	if err != nil {
 		return fmt.Errorf("target %q: %w", t.Name, err)
 	}
+	for _, name := range t.Hooks.Env {
+		if _, set := os.LookupEnv(name); !set && !strings.Contains(name, "=") {
+			a.logger.Warn("a variable that hooks are to get is not set", "target", t.Name, "variable", name)
+		}
+	}
 	p := &part{cfg: t, driver: drv, logger: a.logger}
 	p.prober, err = probe.New(probe.Options{
-		Kind: string(t.Probe.Kind), Path: t.Probe.Path, Expect: t.Probe.Expect, Settle: t.Probe.Settle,
+		Kind: string(t.Probe.Kind), Path: t.Probe.Path, Expect: t.Probe.Expect, Settle: t.Probe.Settle, Dial: a.dial,
 		Command: func(ctx context.Context, address string) error {
-			return drv.Ready(ctx, driver.Op{Epoch: p.target.Status().Epoch, Reason: "probe", Address: address})
+			return verdict(drv.Ready(ctx, driver.Op{Epoch: p.target.Status().Epoch, Reason: "probe", Address: address}))
 		},
 	})
 	if err != nil {
@@ -54,6 +63,16 @@ func (a *App) addTarget(t config.Target) error {
 	}
 	a.parts[t.Name] = p
 	return nil
+}
+
+// verdict tells a readiness command that has said no, or has not answered in time,
+// from one that could not be run.
+func verdict(err error) error {
+	_, exited := errors.AsType[*osexec.ExitError](err)
+	if err == nil || exited || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", probe.ErrCannotAsk, err)
 }
 
 // run gives the target its life until ctx ends.
@@ -72,9 +91,15 @@ func (p *part) patience() time.Duration {
 	return p.cfg.StopTimeout + p.cfg.StartTimeout + time.Minute
 }
 
-// retire stops the target, giving up after a start that is under way and two stops.
+// retire stops the target. It gives up after the stop timeout, and a start that is
+// under way is waited for before.
 func (p *part) retire() error {
-	ctx, cancel := context.WithTimeoutCause(context.Background(), p.cfg.StartTimeout+2*p.cfg.StopTimeout,
+	limit := p.cfg.StopTimeout
+	if p.target.Status().State == target.Starting {
+		limit += p.cfg.StartTimeout
+	}
+	p.logger.Info("stopping the target before the end", "target", p.cfg.Name, "for-at-most", limit)
+	ctx, cancel := context.WithTimeoutCause(context.Background(), limit,
 		fmt.Errorf("target %q may still be running, and the next run of rouse will find it", p.cfg.Name))
 	defer cancel()
 	return p.target.Retire(ctx)

@@ -119,6 +119,7 @@ func formatDuration(d time.Duration) string {
 
 // A span is the durations that a setting may have: above 0 and up to most.
 type span struct {
+	least    time.Duration // 0 aside
 	most     time.Duration
 	mostName string // as in "longer than a day"
 	example  string // of a good one
@@ -136,7 +137,7 @@ var (
 	stopSpan = span{most: day, mostName: "a day", example: "5m",
 		zero: "would leave the target no time to stop"}
 	drainSpan   = span{most: day, mostName: "a day", example: "30s, or 0 to cut live connections at once"}
-	recheckSpan = span{most: day, mostName: "a day", example: "1m, or 0 to never ask"}
+	recheckSpan = span{least: time.Second, most: day, mostName: "a day", example: "1m, or 0 to never ask"}
 	settleSpan  = span{most: time.Minute, mostName: "a minute", example: "50ms, or 0 to count a connection at once"}
 )
 
@@ -148,6 +149,8 @@ func (s span) check(d time.Duration, shown string) error {
 		return wrong(shown+" "+s.zero, cmp.Or(s.zeroHint, hint))
 	case d < 0:
 		return wrong(shown+" is negative", hint)
+	case d > 0 && d < s.least:
+		return wrong(shown+" is shorter than "+formatDuration(s.least), hint)
 	case d > s.most:
 		return wrong(shown+" is longer than "+s.mostName, "write at most "+formatDuration(s.most))
 	default:

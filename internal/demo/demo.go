@@ -72,18 +72,21 @@ func Run(ctx context.Context, opts Options) (err error) {
 	ending, ended := context.WithCancel(context.Background())
 	var lives sync.WaitGroup
 	lives.Go(func() { told.run(ending) })
+	played := make(chan error, 1)
 	if opts.Play {
 		lives.Go(func() {
 			defer finish()
-			if playErr := play(ctx, stage.listen.String(), told); playErr != nil && ctx.Err() == nil {
-				told.say("failed", playErr.Error())
-			}
+			played <- play(ctx, stage.listen.String(), told)
 		})
 	}
 	err = daemon.Run(ctx)
 	ended()
 	lives.Wait()
-	told.farewell(opts.Play && interrupted.Err() == nil)
+	wholly := opts.Play && interrupted.Err() == nil
+	if wholly {
+		err = errors.Join(<-played, err)
+	}
+	told.farewell(wholly && err == nil)
 	return err
 }
 

@@ -25,6 +25,10 @@ import (
 // name server. It says nothing about the target.
 var ErrCannotAsk = errors.New("the target cannot be asked")
 
+// ErrAnswers marks a target that is not ready although somebody answers at its
+// address: it runs.
+var ErrAnswers = errors.New("somebody answers, but is not ready")
+
 // The kinds of probe.
 const (
 	TCP    = "tcp"
@@ -95,9 +99,11 @@ func (p *Prober) Wait(ctx context.Context, address string) (net.Conn, error) {
 }
 
 // Once asks once, within a bound of its own: 1 s for tcp, 3 s for http and
-// banner, 10 s for exec. A failure that wraps [ErrCannotAsk] says nothing.
+// banner, 10 s for exec. A failure that wraps [ErrCannotAsk] says nothing, one that
+// wraps [ErrAnswers] that the target runs; any other is silence.
 func (p *Prober) Once(ctx context.Context, address string) (net.Conn, error) {
-	bounded, cancel := context.WithTimeout(ctx, p.once+p.opts.Settle)
+	const slack = 250 * time.Millisecond // so that the attempt's own reason is heard
+	bounded, cancel := context.WithTimeout(ctx, p.once+p.opts.Settle+slack)
 	defer cancel()
 	single := p.pace
 	single.limit = func(time.Duration) time.Duration { return p.once }
@@ -109,9 +115,14 @@ func (p *Prober) Once(ctx context.Context, address string) (net.Conn, error) {
 			_ = conn.Close()
 		}
 	}
+	if p.opts.Kind == Exec && err != nil && !errors.Is(err, ErrCannotAsk) && ctx.Err() == nil {
+		err = p.presence(ctx, address, err)
+	}
 	switch {
 	case err == nil:
 		return conn, nil
+	case errors.Is(err, ErrCannotAsk), errors.Is(err, ErrAnswers):
+		return nil, err
 	case ctx.Err() != nil:
 		return nil, fmt.Errorf("%w: %w", ErrCannotAsk, context.Cause(ctx))
 	case errors.Is(err, context.DeadlineExceeded):
@@ -122,10 +133,15 @@ func (p *Prober) Once(ctx context.Context, address string) (net.Conn, error) {
 }
 
 // Dial connects to a target that is ready, for one more client: with fresh attempts
-// on a short beat, until one is answered, refused, or ctx ends.
+// on a short beat, until one is answered or fails other than by silence, or ctx ends.
+// It takes no more descriptors than the client will once it is relayed.
 func (p *Prober) Dial(ctx context.Context, address string) (net.Conn, error) {
 	once := dialPace
-	once.final = func(error) bool { return true }
+	once.most = DialDescriptors
+	once.final = func(err error) bool {
+		timeout, ok := errors.AsType[net.Error](err)
+		return !ok || !timeout.Timeout()
+	}
 	return race(ctx, once, func(ctx context.Context) (net.Conn, error) { return p.dial(ctx, address) })
 }
 
@@ -222,7 +238,7 @@ func (p *Prober) greeted(ctx context.Context, conn net.Conn) error {
 		}
 	}
 	if !bytes.HasPrefix(seen, []byte(p.opts.Expect)) {
-		return fmt.Errorf("the server said %q, expected %q", seen, p.opts.Expect)
+		return fmt.Errorf("%w: the server said %q, expected %q", ErrAnswers, seen, p.opts.Expect)
 	}
 	return nil
 }
@@ -245,13 +261,29 @@ func (p *Prober) http(ctx context.Context, address string) (net.Conn, error) {
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode < 200 || resp.StatusCode > 399 {
-		return nil, fmt.Errorf("asking %s: answered %s", req.URL, resp.Status)
+		return nil, fmt.Errorf("%w: asking %s: answered %s", ErrAnswers, req.URL, resp.Status)
 	}
 	return nil, nil
 }
 
 func (p *Prober) command(ctx context.Context, address string) (net.Conn, error) {
 	return nil, p.opts.Command(ctx, address)
+}
+
+// presence finds out whether anybody is there, after the user's command has said no
+// with err: a no is not silence.
+func (p *Prober) presence(ctx context.Context, address string, err error) error {
+	bounded, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	conn, dialErr := p.dial(bounded, address)
+	switch {
+	case errors.Is(dialErr, ErrCannotAsk):
+		return errors.Join(dialErr, err)
+	case dialErr != nil:
+		return err
+	}
+	_ = conn.Close()
+	return fmt.Errorf("%w: %w", ErrAnswers, err)
 }
 
 // pause waits for d or until ctx ends.

@@ -9,8 +9,11 @@ import (
 	"time"
 )
 
-// Descriptors is how many free file descriptors one prober may need.
-const Descriptors = 16
+// How many free file descriptors may be needed at once.
+const (
+	Descriptors     = 16 // by one prober
+	DialDescriptors = 4  // by one [Prober.Dial]
+)
 
 // pace says how attempts follow each other.
 type pace struct {

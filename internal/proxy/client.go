@@ -16,6 +16,7 @@ import (
 const (
 	dialTimeout = 5 * time.Second // for a backend that is believed ready
 	dialPause   = 50 * time.Millisecond
+	tooSoon     = time.Second // a backend that ends without a byte within this may be a forwarder whose target has gone
 )
 
 // errPatience is why a client is refused that has waited too long.
@@ -39,18 +40,21 @@ func (l *Listener) handle(accepting, serving context.Context, conn net.Conn) {
 	c.served(hold)
 	result, _ := relay.Run(serving, conn.(relay.Conn), c.backend.(relay.Conn), relay.Options{}) // its End says why
 	c.account(result)
+	if result.BackendFirst && result.Received == 0 && result.Ended.Sub(result.Started) < tooSoon {
+		hold.Doubt()
+	}
 }
 
 // connect gives the client a connection to the backend: the one that proved the
 // target ready, or its own. When nobody answers, the target's readiness is in
 // doubt, and the client goes back to waiting.
 func (l *Listener) connect(ctx context.Context, c *client, hold *target.Hold) error {
-	for attempt := range 1 << 30 {
+	for attempt := 0; ; attempt++ {
 		if c.backend = hold.TakeConn(); c.backend != nil {
 			return nil
 		}
 		if err := rest(ctx, attempt); err != nil {
-			return err
+			return errors.Join(err, c.trouble)
 		}
 		dialing, cancel := context.WithTimeout(ctx, dialTimeout)
 		conn, err := l.opts.Dial(dialing, hold.Address())
@@ -61,15 +65,15 @@ func (l *Listener) connect(ctx context.Context, c *client, hold *target.Hold) er
 			return nil
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
-		case errors.Is(err, probe.ErrCannotAsk):
+		}
+		c.suspect(err)
+		if errors.Is(err, probe.ErrCannotAsk) {
 			continue // nothing is known against the target
 		}
-		l.suspect(c, err)
 		if err := hold.Suspect(ctx); err != nil {
 			return err
 		}
 	}
-	return errPatience
 }
 
 // rest keeps answers that change from one moment to the next from being asked for in a spin.
@@ -83,10 +87,6 @@ func rest(ctx context.Context, attempt int) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-}
-
-func (l *Listener) suspect(c *client, err error) {
-	l.opts.Events.Emit(event.Event{Kind: event.BackendSuspect, Target: l.opts.Target.Name(), Client: c.address, Err: err})
 }
 
 // watch returns a context that ends when the client leaves, when its patience is
@@ -120,7 +120,7 @@ type client struct {
 	address string
 	cause   string
 	arrived time.Time
-	began   time.Time // relay
+	trouble error // the newest with its backend
 }
 
 func (l *Listener) arrived(conn net.Conn) *client {
@@ -154,11 +154,18 @@ func (c *client) refuse(err error) {
 	c.emit(e)
 }
 
+// suspect tells that the backend could not be connected to; once for each trouble.
+func (c *client) suspect(err error) {
+	if c.trouble == nil || c.trouble.Error() != err.Error() {
+		c.emit(event.Event{Kind: event.BackendSuspect, Err: err})
+	}
+	c.trouble = err
+}
+
 func (c *client) served(hold *target.Hold) {
-	c.began = time.Now()
-	c.emit(event.Event{Kind: event.ClientServed, Epoch: hold.Epoch(), Elapsed: c.began.Sub(c.arrived)})
+	c.emit(event.Event{Kind: event.ClientServed, Epoch: hold.Epoch(), Elapsed: time.Since(c.arrived)})
 }
 
 func (c *client) account(r relay.Result) {
-	c.emit(event.Event{Kind: event.ClientEnded, Elapsed: time.Since(c.began), Sent: r.Sent, Received: r.Received, Cause: string(r.End)})
+	c.emit(event.Event{Kind: event.ClientEnded, Elapsed: r.Ended.Sub(r.Started), Sent: r.Sent, Received: r.Received, Cause: string(r.End)})
 }

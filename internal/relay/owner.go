@@ -47,6 +47,7 @@ type relay struct {
 	notes   chan note // holds all notes there can be: telling never blocks
 	moved   [2]int64  // bytes, by the side that sent them
 
+	first  side // the side that ended its stream, or died, before the other; or nobody
 	failed side // the side that died first, or nobody
 	done   bool
 	end    End
@@ -84,6 +85,7 @@ func newRelay(client, backend Conn, opts Options) *relay {
 		conns:   [2]Conn{client, backend},
 		streams: [2]stream{{running: true}, {running: true}},
 		notes:   make(chan note, 4),
+		first:   nobody,
 		failed:  nobody,
 	}
 	for _, c := range r.conns {
@@ -174,6 +176,7 @@ func (r *relay) verdict(n note) error {
 
 // passEnd tells the other side that the stream of from has ended.
 func (r *relay) passEnd(from side) {
+	r.lead(from)
 	to := from.other()
 	if err := r.conns[to].CloseWrite(); err != nil {
 		r.fail(to, err)
@@ -221,12 +224,20 @@ func isWrite(err error) bool {
 	return op == "write"
 }
 
+// lead notes which side was the first to end.
+func (r *relay) lead(s side) {
+	if r.first == nobody {
+		r.first = s
+	}
+}
+
 // fail notes that s has died. What the other side sends has no reader any more and is no longer carried; what s had
 // sent still is.
 func (r *relay) fail(s side, err error) {
 	if r.failed != nobody {
 		return
 	}
+	r.lead(s)
 	r.failed, r.end = s, [...]End{EndClientReset, EndBackendReset}[s]
 	r.cause = fmt.Errorf("%v: %w", s, plain(err))
 	r.progress, r.pause = time.Now(), firstPause/2

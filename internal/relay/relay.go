@@ -91,6 +91,8 @@ type Result struct {
 	Started  time.Time // when Run was called
 	Ended    time.Time // when both connections were closed
 	End      End
+	// BackendFirst says that the backend ended its stream, or died, before the client did.
+	BackendFirst bool
 }
 
 // Run relays between client and backend until both have ended their streams, one of them has failed or ctx has
@@ -109,7 +111,7 @@ func Run(ctx context.Context, client, backend Conn, opts Options) (Result, error
 	r.close()
 	wg.Wait()
 	res.Sent, res.Received = r.moved[theClient], r.moved[theBackend]
-	res.Ended, res.End = time.Now(), r.end
+	res.Ended, res.End, res.BackendFirst = time.Now(), r.end, r.first == theBackend
 	if r.cause != nil {
 		return res, fmt.Errorf("relaying: %w", r.cause)
 	}

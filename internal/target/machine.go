@@ -61,6 +61,7 @@ const (
 	stepAcquired                  // a client wants the target
 	stepAbandoned                 // a waiting client has gone
 	stepReleased                  // a hold was given back
+	stepDoubted                   // a hold was given back, and its backend was not what it should be
 	stepSuspected                 // a holder found nobody at the address: its hold becomes a wait
 	stepChecked                   // the check ended, see finding
 	stepStarted                   // the start ended, see failed
@@ -84,6 +85,7 @@ type input struct {
 	kind   stepKind
 	found  finding // of stepChecked
 	failed bool    // of stepStarted and stepStopped
+	blind  bool    // of stepStarted: it failed because we could not see, not because of the target
 }
 
 // output says what the supervisor has to do after a step.
@@ -106,6 +108,7 @@ type machine struct {
 	epoch    uint64 // number of the newest run
 	starts   int    // failed starts in a row
 	stops    int    // failed stops in a row
+	asked    int    // checks in a row that nobody could answer
 	mayRun   bool   // no stop has been verified since it may have begun to run
 	undoing  bool   // a stop was begun and has not ended well: the target may go down at any moment
 	retiring bool   // to be stopped for good; nobody is let in any more
@@ -146,6 +149,12 @@ func (m *machine) apply(in input) output {
 	case stepReleased:
 		m.held--
 		return m.released()
+	case stepDoubted:
+		m.held--
+		if m.state == Ready {
+			return m.begin(opCheck)
+		}
+		return m.released()
 	case stepSuspected:
 		m.held--
 		m.waiting++
@@ -156,14 +165,14 @@ func (m *machine) apply(in input) output {
 	case stepChecked:
 		return m.checked(in.found)
 	case stepStarted:
-		return m.started(in.failed)
+		return m.started(in.failed, in.blind)
 	case stepStopped:
 		return m.stopped(in.failed)
 	case stepExpired:
 		m.armed = alarmOff
 		return m.expired()
 	case stepRetired:
-		m.retiring = true
+		m.retiring, m.stops = true, 0 // whatever failed before, it is tried once more at once
 		return output{refuse: m.waiting > 0}
 	}
 	return output{}
@@ -200,6 +209,10 @@ func (m *machine) released() output {
 
 func (m *machine) checked(found finding) output {
 	m.op = opNone
+	m.asked++
+	if found != foundUnclear {
+		m.asked = 0
+	}
 	switch found {
 	case foundUp:
 		return m.ready()
@@ -219,14 +232,17 @@ func (m *machine) checked(found finding) output {
 	return output{}
 }
 
-func (m *machine) started(failed bool) output {
+func (m *machine) started(failed, blind bool) output {
 	m.op = opNone
-	if !failed {
+	switch {
+	case !failed:
 		return m.ready()
+	case blind:
+		m.state = Unknown // it may serve well: what nobody could see is not stopped for it
+		return output{refuse: true}
 	}
 	m.starts++
 	m.state = Failed
-	m.waiting = 0
 	if m.held > 0 {
 		return output{refuse: true}
 	}
@@ -307,7 +323,7 @@ func (m *machine) begin(op operation) output {
 
 func (m *machine) ready() output {
 	m.state, m.mayRun, m.undoing = Ready, true, false
-	m.starts, m.stops = 0, 0
+	m.starts, m.stops, m.asked = 0, 0, 0
 	return output{grant: m.waiting > 0}
 }
 
@@ -343,6 +359,8 @@ func (m *machine) wantAlarm() alarm {
 		return alarmBackoff
 	case m.mayRun:
 		return alarmIdle
+	case m.state == Unknown:
+		return alarmBackoff
 	default:
 		return alarmLook
 	}

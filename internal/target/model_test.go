@@ -125,6 +125,7 @@ func (w *world) moves(l limits) []move {
 	})
 	add(w.waiting > 0, "waiter leaves", step(input{kind: stepAbandoned}, func(w *world) { w.waiting-- }))
 	add(w.held > 0, "client ends", step(input{kind: stepReleased}, func(w *world) { w.held-- }))
+	add(w.held > 0, "client ends in doubt", step(input{kind: stepDoubted}, func(w *world) { w.held-- }))
 	add(w.held > 0, "dial refused", step(input{kind: stepSuspected}, func(w *world) { w.held--; w.waiting++ }))
 	add(w.armed != alarmOff, "timer", step(input{kind: stepExpired}, func(w *world) { w.armed = alarmOff }))
 	add(w.disk != w.m.mayRun || w.undoing != w.m.undoing, "disk catches up", func(w *world) error {
@@ -156,6 +157,7 @@ func (w *world) endings(add func(bool, string, func(*world) error), step func(in
 		add(true, "check: unclear", step(input{kind: stepChecked, found: foundUnclear}, looked))
 	case opStart:
 		add(true, "start: ok", step(input{kind: stepStarted}, ended(true)))
+		add(true, "start: blind", step(input{kind: stepStarted, failed: true, blind: true}, ended(true)))
 		add(true, "start: failed, half runs", step(input{kind: stepStarted, failed: true}, ended(true)))
 		add(true, "start: failed", step(input{kind: stepStarted, failed: true}, ended(false)))
 	case opStop:
@@ -266,6 +268,6 @@ func (w world) answered() error {
 func (w world) key() world {
 	w.m.epoch = 0
 	w.m.starts = min(w.m.starts, patience+1)
-	w.m.stops = min(w.m.stops, 1)
+	w.m.stops, w.m.asked = min(w.m.stops, 1), 0
 	return w
 }

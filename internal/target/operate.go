@@ -17,7 +17,8 @@ import (
 const (
 	saveTimeout   = 5 * time.Second  // how long a start waits for a slow disk
 	reportTimeout = 30 * time.Second // for one report of the driver
-	bootBeat      = 3 * time.Second  // between two reports while a target boots
+	bootBeat      = 3 * time.Second  // between two reports while a target boots; it grows
+	bootGap       = 15 * time.Second // for which a booting target may be missing
 )
 
 // errDied is why a start has failed although its time is not over.
@@ -47,7 +48,7 @@ type result struct {
 }
 
 func (f finding) String() string {
-	return [...]string{"it up", "it down", "it running but silent", "that nobody can tell"}[f]
+	return [...]string{"it up", "it down", "it running but not ready", "that nobody can tell"}[f]
 }
 
 // operate runs the job within its time. ctx ends when rouse does.
@@ -87,6 +88,8 @@ func (j *job) check(ctx context.Context) result {
 	switch {
 	case err == nil:
 		return result{found: foundUp, conn: conn}
+	case errors.Is(err, probe.ErrAnswers):
+		return result{found: foundSilent}
 	case silence == foundDown && errors.Is(err, probe.ErrCannotAsk):
 		return result{found: foundUnclear, err: err}
 	default:
@@ -106,7 +109,6 @@ func (j *job) start(ctx context.Context) result {
 	j.awaitSave(ctx)
 	timed, cancel := context.WithTimeout(ctx, j.StartTimeout)
 	defer cancel()
-	j.call.Address = j.Options.Address
 	address, err := retry(timed, j, "start", j.Driver.Start)
 	if err != nil {
 		return j.startedAnyway(ctx, fmt.Errorf("starting target %q: %w", j.Name, err))
@@ -131,7 +133,7 @@ func (j *job) awaitReady(ctx context.Context) (net.Conn, error) {
 	booting, died := context.WithCancelCause(ctx)
 	var watch sync.WaitGroup
 	defer watch.Wait()
-	defer died(nil)
+	defer died(driver.ErrDetach) // a report that is under way is not waited for
 	if reporter, ok := j.Driver.(driver.Reporter); ok {
 		watch.Go(func() { j.watchBoot(booting, reporter, died) })
 	}
@@ -143,24 +145,23 @@ func (j *job) awaitReady(ctx context.Context) (net.Conn, error) {
 }
 
 // watchBoot ends the wait once the driver has said that the target runs, and then
-// twice that it does not. A driver that never saw it run proves nothing: a machine
+// for a while that it does not: a service manager may be about to start it again. A driver that never saw it run proves nothing: a machine
 // that is woken by a packet is silent until it is up.
 func (j *job) watchBoot(ctx context.Context, reporter driver.Reporter, died context.CancelCauseFunc) {
-	ran, missing := false, 0
+	began, ran, missing := time.Now(), false, time.Time{}
 	for {
 		switch running, err := j.report(ctx, reporter); {
 		case err != nil: // nobody can tell
 		case running:
-			ran, missing = true, 0
-		case ran:
-			missing++
-		}
-		if missing == 2 {
+			ran, missing = true, time.Time{}
+		case ran && missing.IsZero():
+			missing = time.Now()
+		case ran && time.Since(missing) >= bootGap:
 			died(errDied)
 			return
 		}
 		select {
-		case <-time.After(bootBeat):
+		case <-time.After(max(bootBeat, time.Since(began)/10)):
 		case <-ctx.Done():
 			return
 		}
@@ -270,7 +271,7 @@ func (j *job) silent(ctx context.Context) error {
 	switch {
 	case errors.Is(err, probe.ErrCannotAsk):
 		return err
-	case err != nil:
+	case err != nil && !errors.Is(err, probe.ErrAnswers):
 		return nil
 	}
 	if conn != nil {

@@ -3,6 +3,7 @@ package target
 import (
 	"container/list"
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/rouse-proxy/rouse/internal/driver"
 	"github.com/rouse-proxy/rouse/internal/event"
+	"github.com/rouse-proxy/rouse/internal/probe"
 	"github.com/rouse-proxy/rouse/internal/state"
 )
 
@@ -31,17 +33,19 @@ type supervisor struct {
 
 	results  chan result // of the one operation that runs
 	detach   context.CancelCauseFunc
+	hurry    context.CancelCauseFunc // ends a look early, for a client that has come; nil: none runs
+	hurried  bool
 	opBegan  time.Time
 	timer    *time.Timer
 	deadline time.Time // when timer fires
 	late     bool      // the timer was already given a second chance
 	progress *time.Ticker
 
-	remaining time.Duration // what a crash left of the cooldown; < 0: a full one
-	cause     string        // why the newest operation runs
-	err       error         // newest failure
-	entered   time.Time     // when the machine's state was entered
-	wg        sync.WaitGroup
+	unused  time.Time // since when nobody has used it: the cooldown runs from here
+	cause   string    // why the newest operation runs
+	err     error     // newest failure; nil after a success
+	entered time.Time // when the machine's state was entered
+	wg      sync.WaitGroup
 }
 
 func newSupervisor(t *Target) *supervisor {
@@ -51,7 +55,7 @@ func newSupervisor(t *Target) *supervisor {
 	progress.Stop()
 	return &supervisor{
 		Target: t, recorder: newRecorder(t.opts.Store, t.opts.Logger), results: make(chan result, 1),
-		timer: timer, progress: progress, remaining: -1, entered: time.Now(),
+		timer: timer, progress: progress, unused: time.Now(), entered: time.Now(),
 	}
 }
 
@@ -59,7 +63,7 @@ func (s *supervisor) run(ctx context.Context) error {
 	s.load()
 	ops, detach := context.WithCancelCause(context.WithoutCancel(ctx))
 	s.detach = detach
-	s.wg.Go(s.recorder.run)
+	go s.recorder.run() // recorder.stop waits for it, within bounds
 	cause := "rouse has started"
 	if s.machine.undoing {
 		cause = "the last rouse ended while it was being stopped"
@@ -93,8 +97,7 @@ func (s *supervisor) load() {
 	s.record = record
 	s.machine.mayRun, s.machine.undoing, s.machine.epoch = record.MayRun, record.Stopping, record.Epoch
 	if record.MayRun && !record.InUse && err == nil {
-		s.remaining = s.opts.Cooldown - time.Since(latest(record.LastUsed, record.Since))
-		s.remaining = min(max(s.remaining, 0), s.opts.Cooldown)
+		s.unused = latest(record.LastUsed, record.Since) // a crash does not lengthen a cooldown
 	}
 }
 
@@ -111,6 +114,10 @@ func (s *supervisor) handle(ops context.Context, r request) {
 	case stepAcquired, stepSuspected:
 		r.hold.place = s.queue.PushBack(r.hold)
 		s.take(ops, input{kind: r.step}, r.hold.cause)
+		if s.hurry != nil {
+			s.hurry(driver.ErrDetach) // it was believed down: waking it is the better question
+			s.hurried = true
+		}
 	case stepAbandoned:
 		if r.hold.place == nil {
 			return // it was answered in the meantime
@@ -119,8 +126,8 @@ func (s *supervisor) handle(ops context.Context, r request) {
 		r.hold.place = nil
 		r.hold.answer <- context.Canceled
 		s.take(ops, input{kind: stepAbandoned}, "")
-	case stepReleased:
-		s.take(ops, input{kind: stepReleased}, "last client left")
+	case stepReleased, stepDoubted:
+		s.take(ops, input{kind: r.step}, "the last backend connection ended at once")
 	case stepRetired:
 		s.retirers = append(s.retirers, r.done)
 		s.take(ops, input{kind: stepRetired}, ErrEnding.Error())
@@ -130,7 +137,11 @@ func (s *supervisor) handle(ops context.Context, r request) {
 // finish takes the end of the operation.
 func (s *supervisor) finish(ops context.Context, res result) {
 	s.progress.Stop()
-	if res.err != nil {
+	if s.hurried {
+		res.err = nil // nobody heard the answer out
+	}
+	s.hurry, s.hurried = nil, false
+	if res.err != nil || s.machine.starts+s.machine.stops == 0 {
 		s.err = res.err
 	}
 	if res.address != "" {
@@ -144,6 +155,7 @@ func (s *supervisor) finish(ops context.Context, res result) {
 		in.kind, cause = stepChecked, "found "+res.found.String()
 	case opStart:
 		in.kind, cause = stepStarted, "it answers"
+		in.blind = errors.Is(res.err, probe.ErrCannotAsk)
 	case opStop:
 		in.kind, cause = stepStopped, "verified down"
 	}
@@ -171,8 +183,8 @@ func (s *supervisor) expire(ops context.Context) {
 	switch s.machine.armed {
 	case alarmIdle:
 		cause = fmt.Sprintf("idle for %v", s.opts.Cooldown)
-		if s.remaining >= 0 {
-			cause = "the rest of the cooldown is over"
+		if idle := time.Since(s.unused); idle > s.opts.Cooldown+2*lateTimer {
+			cause = fmt.Sprintf("idle for %v", idle.Round(time.Second)) // rouse was not there when it was over
 		}
 	case alarmLook:
 		cause = "looking whether somebody started it"
@@ -182,8 +194,14 @@ func (s *supervisor) expire(ops context.Context) {
 
 // take steps the machine and does what it says.
 func (s *supervisor) take(ops context.Context, in input, cause string) {
-	from, held := s.machine.state, s.machine.held
+	from, held, mayRun := s.machine.state, s.machine.held, s.machine.mayRun
 	out := s.machine.step(in)
+	if held > 0 || s.machine.held > 0 || s.machine.mayRun && !mayRun || in.kind == stepStarted && !in.failed {
+		s.unused = time.Now()
+	}
+	if s.machine.state == Ready || in.kind == stepStopped && !in.failed && s.machine.starts == 0 {
+		s.err = nil
+	}
 	if out.run != opNone || s.machine.state != from {
 		s.cause = cause
 	}
@@ -196,9 +214,6 @@ func (s *supervisor) take(ops context.Context, in input, cause string) {
 	if s.machine.state != from {
 		left := time.Since(s.entered)
 		s.entered = time.Now()
-		if s.machine.state == Ready {
-			s.err = nil
-		}
 		s.emit(event.Event{Kind: event.StateChanged, From: from.String(), To: s.machine.state.String(),
 			Cause: s.cause, Waiting: s.machine.waiting, Elapsed: left})
 	}
@@ -211,7 +226,10 @@ func (s *supervisor) take(ops context.Context, in input, cause string) {
 	if out.refuse {
 		s.answer(s.refusal())
 	}
-	saved := s.remember(held, out.run)
+	saved := s.remember(out.run)
+	if out.run == opCheck && from == Stopped {
+		ops, s.hurry = context.WithCancelCause(ops)
+	}
 	if out.run != opNone {
 		s.begin(ops, out.run, saved)
 	}
@@ -221,8 +239,9 @@ func (s *supervisor) take(ops context.Context, in input, cause string) {
 	s.publish()
 }
 
+// refusal is what clients are told: the failure that the machine refused them for.
 func (s *supervisor) refusal() error {
-	if s.machine.retiring || s.err == nil {
+	if s.machine.retiring {
 		return ErrEnding
 	}
 	return s.err
@@ -252,10 +271,7 @@ func (s *supervisor) arm(a alarm) {
 		s.deadline = time.Time{}
 		return
 	case alarmIdle:
-		d = s.opts.Cooldown
-		if s.remaining >= 0 {
-			d = s.remaining
-		}
+		d = min(max(time.Until(s.unused.Add(s.opts.Cooldown)), 0), s.opts.Cooldown)
 		s.emit(event.Event{Kind: event.IdleArmed, Delay: d})
 	case alarmBackoff:
 		d = s.backoff()
@@ -272,7 +288,7 @@ func (s *supervisor) arm(a alarm) {
 // backoff doubles with each failure in a row; a tenth of jitter keeps many targets
 // that failed together from trying together.
 func (s *supervisor) backoff() time.Duration {
-	failures := max(s.machine.starts, s.machine.stops, 1)
+	failures := max(s.machine.starts, s.machine.stops, s.machine.asked, 1)
 	d := s.opts.Backoff << min(failures-1, maxDoublings)
 	return d + rand.N(d/10+1)
 }
@@ -287,23 +303,19 @@ func (s *supervisor) address() string {
 
 // remember keeps the record true: what a crash may cost is decided here. The
 // channel, not nil before a start or a stop, closes when the record says so on disk.
-func (s *supervisor) remember(heldBefore int, op operation) <-chan struct{} {
+func (s *supervisor) remember(op operation) <-chan struct{} {
 	was := s.record
 	s.record.MayRun, s.record.Stopping = s.machine.mayRun, s.machine.undoing
 	s.record.InUse = s.machine.held > 0
-	if s.record.InUse || heldBefore > 0 {
-		s.remaining = -1
-		if was.InUse != s.record.InUse {
-			s.record.LastUsed = time.Now()
-		}
+	if was.InUse != s.record.InUse {
+		s.record.LastUsed = time.Now()
 	}
 	if op == opStart {
-		s.remaining = -1
 		s.record.Epoch, s.record.Since, s.record.Address = s.machine.epoch, time.Now(), ""
 	}
 	if !s.record.MayRun {
 		s.record.Address = ""
-	} else if s.record.Since.IsZero() {
+	} else if !was.MayRun && op != opStart {
 		s.record.Since = time.Now() // found running: somebody else started it
 	}
 	if s.record == was {

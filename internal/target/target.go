@@ -119,6 +119,9 @@ func (t *Target) Run(ctx context.Context) error {
 // waits until it is ready. cause says who wants it, in rouse's own words. When ctx ends first
 // the wait is given up; the target is then no longer wanted by this caller.
 func (t *Target) Acquire(ctx context.Context, cause string) (*Hold, error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
 	h := &Hold{target: t, cause: cause}
 	if err := h.wait(ctx, stepAcquired); err != nil {
 		return nil, err
@@ -200,12 +203,18 @@ func (h *Hold) TakeConn() net.Conn {
 }
 
 // Release gives the hold back. Calls after the first do nothing.
-func (h *Hold) Release() {
+func (h *Hold) Release() { h.giveBack(stepReleased) }
+
+func (h *Hold) giveBack(step stepKind) {
 	h.once.Do(func() {
 		h.closeConn()
-		_ = h.target.send(context.Background(), request{step: stepReleased, hold: h}) // an ended target counts no more
+		_ = h.target.send(context.Background(), request{step: step, hold: h}) // an ended target counts no more
 	})
 }
+
+// Doubt gives the hold back and says that its backend accepted and ended at once, as a
+// port forwarder does whose target has gone: the target is asked whether it is still there.
+func (h *Hold) Doubt() { h.giveBack(stepDoubted) }
 
 // Suspect says that nobody answered at the hold's address although the target was
 // ready. In one step the hold becomes a wait, so the target cannot be stopped in

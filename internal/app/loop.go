@@ -1,0 +1,66 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"slices"
+
+	"github.com/rouse-proxy/rouse/internal/config"
+)
+
+// errLoop is why a connection is not used: a client would wake itself for ever.
+var errLoop = errors.New("this is where rouse itself listens: it would connect to itself")
+
+// dial connects to a backend, unless that is one of our own listeners: by this
+// machine's own address, by a name, or by what a hook has said.
+func (a *App) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := (&net.Dialer{KeepAlive: -1}).DialContext(ctx, network, address) // the relay sets keepalive
+	if err != nil {
+		return nil, err
+	}
+	if remote, err := netip.ParseAddrPort(conn.RemoteAddr().String()); err == nil && a.isOwn(remote) {
+		_ = conn.Close()
+		return nil, errLoop
+	}
+	return conn, nil
+}
+
+// isOwn says whether one of our listeners gets what is sent to the address.
+func (a *App) isOwn(remote netip.AddrPort) bool {
+	return slices.ContainsFunc(a.listeners, func(l *listener) bool {
+		own, err := netip.ParseAddrPort(l.Addr().String())
+		if err != nil || own.Port() != remote.Port() {
+			return false
+		}
+		return own.Addr().Unmap() == remote.Addr().Unmap() || own.Addr().IsUnspecified() && isLocal(remote.Addr().Unmap())
+	})
+}
+
+// isLocal says whether the address is one of this machine's.
+func isLocal(ip netip.Addr) bool {
+	addrs, err := net.InterfaceAddrs()
+	return ip.IsLoopback() || err == nil && slices.ContainsFunc(addrs, func(a net.Addr) bool {
+		prefix, err := netip.ParsePrefix(a.String())
+		return err == nil && prefix.Addr().Unmap() == ip
+	})
+}
+
+// refuseLoops finds targets whose address is written down as one of our own.
+func (a *App) refuseLoops() error {
+	var problems config.Problems
+	for _, t := range a.cfg.Targets {
+		ip, err := netip.ParseAddr(t.Backend.Host)
+		if err == nil && a.isOwn(netip.AddrPortFrom(ip, t.Backend.Port)) {
+			problems = append(problems, config.Problem{
+				Where: "--target-port", Text: t.Backend.Address() + " is where rouse itself listens, so it would connect to itself",
+				Hint: "let the target or rouse (--proxy-port) use another port",
+			})
+		}
+	}
+	if len(problems) > 0 {
+		return problems
+	}
+	return nil
+}
