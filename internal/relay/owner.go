@@ -105,7 +105,7 @@ func prepare(c Conn, k net.KeepAliveConfig) {
 // carry copies what from sends. After the end of the stream it watches from, which still waits for its answer, until
 // from dies or is closed.
 func (r *relay) carry(ctx context.Context, from side) {
-	n, err := io.Copy(r.conns[from.other()], r.conns[from])
+	n, err := copyAll(r.conns[from.other()], r.conns[from])
 	r.moved[from] = n
 	r.notes <- note{from: from, err: err}
 	if err != nil {
@@ -114,6 +114,41 @@ func (r *relay) carry(ctx context.Context, from side) {
 	if err := peek.WaitBroken(ctx, r.conns[from]); errors.Is(err, peek.ErrReset) {
 		r.notes <- note{from: from, broken: true, err: err}
 	}
+}
+
+// copyAll is io.Copy that is not taken in by urgent data (RFC 9293 section 3.8.5): the system's own copy (splice) stops
+// before them, until the stream ends, and then gives that for the end of everything. A read goes past them. So nothing is
+// lost, but what follows urgent data may wait for the end of the stream.
+func copyAll(to, from Conn) (moved int64, err error) {
+	for {
+		n, err := io.Copy(to, from)
+		moved += n
+		if err != nil {
+			return moved, err
+		}
+		if ended, err := peek.Ended(from); ended || err != nil {
+			return moved, nil
+		}
+		n, err = copyOnce(to, from)
+		moved += n
+		if err != nil || n == 0 {
+			return moved, err
+		}
+	}
+}
+
+// copyOnce copies what one read gives: 0 bytes at the end of the stream.
+func copyOnce(to, from Conn) (int64, error) {
+	b := make([]byte, 4<<10)
+	n, err := from.Read(b)
+	if errors.Is(err, io.EOF) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	n, err = to.Write(b[:n])
+	return int64(n), err
 }
 
 // own decides until the relay is done.
