@@ -173,16 +173,6 @@ func (c *child) signal(s os.Signal) {
 	}
 }
 
-// ended reports whether the child has ended.
-func (c *child) ended() bool {
-	select {
-	case <-c.done:
-		return true
-	default:
-		return false
-	}
-}
-
 // wait waits for the child's end and returns its exit code; -1 means that a signal ended it.
 func (c *child) wait() int {
 	c.Helper()
