@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that tests use, where that is possible: as root, with
 # apt-get. Elsewhere it says what is missing; the tests concerned then skip with the reason.
+# With the argument "bench": the proxies that `make bench` compares rouse with.
 set -euo pipefail
+users="the tests" without="tests that need these packages will be skipped"
 
 # command:package
 wanted=(
@@ -21,23 +23,33 @@ wanted=(
 	ip:iproute2
 	gcc:gcc
 )
+if [[ ${1:-} == bench ]]; then
+	users="the benchmarks" without="the benchmarks leave out what these packages bring"
+	wanted=(
+		haproxy:haproxy
+		nginx:nginx
+		/usr/lib/nginx/modules/ngx_stream_module.so:libnginx-mod-stream
+		socat:socat
+		/usr/lib/systemd/systemd-socket-proxyd:systemd
+	)
+fi
 
 PATH=$PATH:/usr/sbin:/sbin
 missing=()
 for pair in "${wanted[@]}"; do
-	command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}")
+	[[ -e ${pair%%:*} ]] || command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}")
 done
-compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql postgresql-contrib)
+[[ ${1:-} == bench ]] || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql postgresql-contrib)
 if [[ ${#missing[@]} == 0 ]]; then
-	echo "setup: everything that the tests use is here"
+	echo "setup: everything that $users use is here"
 	exit 0
 fi
 if [[ $(id -u) != 0 ]] || ! command -v apt-get >/dev/null; then
-	echo "setup: not root, or no apt-get: tests that need these packages will be skipped: ${missing[*]}"
+	echo "setup: not root, or no apt-get: $without: ${missing[*]}"
 	exit 0
 fi
 
-# Debian starts a daemon as soon as its package is installed; tests start their own.
+# Debian starts a daemon as soon as its package is installed; tests and benchmarks start their own.
 policy=/usr/sbin/policy-rc.d
 if [[ ! -e $policy ]]; then
 	trap 'rm -f "$policy"' EXIT
@@ -50,6 +62,6 @@ apt-get update -q >/dev/null || echo "setup: apt-get update failed; trying with 
 log=$(mktemp)
 if ! apt-get install -y -q --no-install-recommends "${missing[@]}" >"$log" 2>&1; then
 	tail -n 20 "$log"
-	echo "setup: could not install: tests that need these packages will be skipped: ${missing[*]}"
+	echo "setup: could not install: $without: ${missing[*]}"
 fi
 rm -f "$log"
