@@ -3,8 +3,9 @@
 GO       ?= go
 FUZZTIME ?= 10s
 BENCHTIME ?= 100x
+BENCHFLAGS ?=
 
-.PHONY: demo build test setup lint unit fuzz cross deadcode bench clean
+.PHONY: demo build test setup lint unit fuzz cross deadcode bench microbench clean
 
 # Show the main job on this machine; needs only Go.
 demo:
@@ -49,9 +50,16 @@ deadcode:
 		echo "the linker's dead-code elimination is off: something calls a method by a name made at run time"; exit 1; fi
 	@echo "dead-code elimination is on"
 
-# How soon after its listen() a target's first byte is at the client, and what the relay carries.
-# Run it on a quiet machine.
+# rouse beside HAProxy, nginx, socat and systemd-socket-proxyd, which are installed where that
+# can be done; writes BENCHMARKS.md and its plots. Run it on a machine that does nothing else.
+# BENCHFLAGS=-quick only shows that it works; -help lists the rest.
 bench:
+	./scripts/setup.sh bench
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/bench ./bench
+	./bin/bench $(BENCHFLAGS)
+
+# How soon after its listen() a target's first byte is at the client, and what the relay carries.
+microbench:
 	$(GO) test -run='^$$' -bench=FirstByte -benchtime=$(BENCHTIME) ./internal/app
 	$(GO) test -run='^$$' -bench=. ./internal/relay
 

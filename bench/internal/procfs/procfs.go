@@ -3,11 +3,14 @@
 package procfs
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -166,4 +169,26 @@ func Pin(root int, cores []int) error {
 		}
 	}
 	return nil
+}
+
+// Listening reports whether anybody listens at an IPv4 address, without connecting to it.
+func Listening(addr netip.AddrPort) bool {
+	text, err := os.ReadFile("/proc/net/tcp")
+	if err != nil {
+		return false
+	}
+	return listens(string(text), addr)
+}
+
+// listens searches the kernel's table of sockets, in which an address is a number in the
+// machine's own byte order and 0A is the state of a listener.
+func listens(table string, addr netip.AddrPort) bool {
+	ip := addr.Addr().As4()
+	want := fmt.Sprintf("%08X:%04X", binary.NativeEndian.Uint32(ip[:]), addr.Port())
+	for line := range strings.Lines(table) {
+		if f := strings.Fields(line); len(f) > 3 && f[1] == want && f[3] == "0A" {
+			return true
+		}
+	}
+	return false
 }

@@ -3,6 +3,8 @@
 package procfs
 
 import (
+	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"slices"
@@ -107,5 +109,20 @@ func TestPinnedThreadsStayOnTheirProcessor(t *testing.T) {
 	}
 	if got := field("/proc/"+strconv.Itoa(child.Process.Pid)+"/status", "Cpus_allowed_list"); got != int64(cores[len(cores)-1]) {
 		t.Errorf("the child may run on processor %d", got)
+	}
+}
+
+func TestAListenerIsFoundWithoutAConnection(t *testing.T) {
+	ln, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := netip.MustParseAddrPort(ln.Addr().String())
+	if !Listening(addr) {
+		t.Errorf("nobody seems to listen at %s", addr)
+	}
+	ln.Close()
+	if Listening(addr) {
+		t.Errorf("somebody seems to listen at %s", addr)
 	}
 }
