@@ -138,6 +138,10 @@ func (l *loop) received(c *conn, b []byte) {
 	if c.mode != wire.Source {
 		c.off += uint64(len(b))
 	}
+	if c.mode == wire.Check && c.n > 0 && c.off >= c.n {
+		l.eof(c) // the client waits for the tally and has not ended its half
+		return
+	}
 	if fresh && c.mode != wire.Echo {
 		l.handOver(c)
 	}

@@ -26,8 +26,8 @@ const (
 func haproxy(more string) func(string, Place) Command {
 	return func(path string, p Place) Command {
 		pipes := ""
-		if more == spliced {
-			pipes = "    tune.pipesize 1048576\n"
+		if more == spliced { // maxpipes bounds descriptors that would count against maxconn
+			pipes = "    tune.pipesize 1048576\n    maxpipes 100\n"
 		}
 		config := fmt.Sprintf(`global
     nbthread 2
@@ -41,7 +41,7 @@ func haproxy(more string) func(string, Place) Command {
 %slisten bench
     bind %s
     server target %s
-`, (p.Limit-200)/2, pipes, more, p.Listen, p.Backend)
+`, (p.Limit-600)/2, pipes, more, p.Listen, p.Backend)
 		return Command{Path: path, Args: []string{"-db", "-f", filepath.Join(p.Dir, "haproxy.cfg")},
 			Files: map[string]string{"haproxy.cfg": config}}
 	}

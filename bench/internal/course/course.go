@@ -130,7 +130,7 @@ func (c *course) rates(ctx context.Context) error {
 	}
 	for repeat := range c.Repeats {
 		for i, sc := range c.scenarios() {
-			if !c.wants("rates") || len(c.Only) > 0 && !slices.Contains(c.Only, "rates") && !slices.Contains(c.Only, sc.key) {
+			if !slices.Contains(c.Only, "rates") && !c.wants(sc.key) {
 				continue
 			}
 			fmt.Fprintf(c.Log, "repeat %d of %d, %s:", repeat+1, c.Repeats, sc.key)

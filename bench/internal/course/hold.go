@@ -207,13 +207,13 @@ func (c *course) waiting(ctx context.Context) error {
 	values := map[string]float64{}
 	for _, part := range []struct {
 		key        string
-		wait, for_ time.Duration
+		wait, look time.Duration
 	}{{"early", settle, 9 * time.Second}, {"late", 2500 * time.Millisecond, 8 * time.Second}} {
 		if err := pause(ctx, part.wait); err != nil {
 			return err
 		}
 		cpu, start := procfs.CPU(s.pid()), time.Now()
-		if err := pause(ctx, part.for_); err != nil {
+		if err := pause(ctx, part.look); err != nil {
 			return err
 		}
 		values[part.key] = 100 * (procfs.CPU(s.pid()) - cpu).Seconds() / time.Since(start).Seconds()

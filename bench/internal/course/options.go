@@ -43,7 +43,7 @@ type Options struct {
 
 // Full is the run that BENCHMARKS.md is made of.
 func Full() Options {
-	return Options{Repeats: 7, IdleRepeats: 3, Warm: 120 * time.Millisecond, Window: 500 * time.Millisecond,
+	return Options{Repeats: 7, IdleRepeats: 3, Warm: 200 * time.Millisecond, Window: 500 * time.Millisecond,
 		IdleConns: 3000, IdleWindow: 2 * time.Second, IdleAfter: 5 * time.Second, WakeClients: 2000,
 		WakeDelay: 1370 * time.Millisecond, ConnsMost: 20_000, VerifyBytes: 16 << 20, Trials: 36, Waiting: true}
 }

@@ -76,14 +76,14 @@ func (s *session) open(header []byte) (*net.TCPConn, error) {
 	return conn.(*net.TCPConn), nil
 }
 
-// send writes n bytes of the pattern and ends this half.
+// send writes n bytes of the pattern.
 func send(conn *net.TCPConn, n int) error {
 	for off := 0; off < n; off += chunk {
 		if _, err := conn.Write(wire.At(uint64(off), min(chunk, n-off))); err != nil {
 			return fmt.Errorf("after %d bytes: %w", off, err)
 		}
 	}
-	return conn.CloseWrite()
+	return nil
 }
 
 // receive reads to the end and wants exactly n bytes of the pattern.
@@ -107,7 +107,7 @@ func receive(conn *net.TCPConn, n uint64) error {
 }
 
 func (s *session) verifyUp() error {
-	conn, err := s.open(wire.Header(wire.Check, 0))
+	conn, err := s.open(wire.Header(wire.Check, uint64(s.Most)))
 	if err != nil {
 		return err
 	}
@@ -141,6 +141,9 @@ func (s *session) half(up int, down uint64) error {
 	}
 	defer conn.Close()
 	if err := send(conn, up); err != nil {
+		return err
+	}
+	if err := conn.CloseWrite(); err != nil {
 		return err
 	}
 	return receive(conn, down)

@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 
 	"github.com/rouse-proxy/rouse/bench/internal/stats"
@@ -33,7 +34,8 @@ type goal struct {
 type Verdict struct {
 	Axis, Goal, Anchor string
 	Got                float64 // NaN if it was not measured
-	State              string  // "met", "met within slack", "not met", "not measured"
+	Unit               string
+	State              string // "met", "met within slack", "not met", "not measured"
 }
 
 // plain are the two proxies as they are usually configured.
@@ -95,7 +97,7 @@ func (r *Run) Judge() []Verdict {
 }
 
 func (r *Run) judge(g goal) Verdict {
-	v := Verdict{Axis: g.axis, Goal: g.text(), Got: math.NaN()}
+	v := Verdict{Axis: g.axis, Goal: g.text(), Got: math.NaN(), Unit: g.unit}
 	sum := r.Of(g.scenario, subject, g.key)
 	if sum.N > 0 {
 		v.Got = sum.Median
@@ -132,7 +134,7 @@ func (g goal) text() string {
 		sign = "~" + sign
 	}
 	if len(g.against) == 0 {
-		return strings.TrimSpace(sign + stats.Format(math.Floor(g.bound*100)/100) + " " + g.unit)
+		return strings.TrimSpace(sign + strconv.FormatFloat(math.Floor(g.bound*10)/10, 'f', -1, 64) + " " + g.unit)
 	}
 	return fmt.Sprintf("%s%.2f × %s", sign, g.bound, strings.Join(g.against, " or "))
 }
@@ -170,8 +172,8 @@ func (r *Run) readiness() []Verdict {
 		}
 	}
 	return []Verdict{
-		{Axis: median.axis, Goal: median.text(), Got: got["ms-median"], State: median.state(got["ms-median"])},
-		{Axis: worst.axis, Goal: worst.text(), Got: got["ms-max"], State: worst.state(got["ms-max"])},
+		{Axis: median.axis, Goal: median.text(), Got: got["ms-median"], Unit: "ms", State: median.state(got["ms-median"])},
+		{Axis: worst.axis, Goal: worst.text(), Got: got["ms-max"], Unit: "ms", State: worst.state(got["ms-max"])},
 	}
 }
 

@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/rouse-proxy/rouse/bench/internal/stats"
@@ -81,8 +82,12 @@ func (r *Run) writeGoals(b *strings.Builder) {
 			state = "**not met**"
 		}
 		got := stats.Format(v.Got)
-		if v.Anchor != "" {
+		switch {
+		case v.State == "not measured":
+		case v.Anchor != "":
 			got += " × " + v.Anchor
+		case v.Unit != "":
+			got += " " + v.Unit
 		}
 		rows = append(rows, []string{v.Axis, v.Goal, got, state})
 	}
@@ -114,9 +119,15 @@ func (r *Run) writeScenario(b *strings.Builder, s Scenario) {
 	writeTable(b, append(head, "errors"), rows)
 }
 
+// counts are the columns of whole numbers.
+var counts = []string{"checks", "echoed", "accepts", "held"}
+
 func (r *Run) cell(scenario, name string, c Column) string {
 	sum := r.Of(scenario, name, c.Key)
 	text := sum.String()
+	if sum.N > 0 && slices.Contains(counts, c.Key) {
+		text = fmt.Sprintf("%.0f", sum.Median)
+	}
 	base := r.Of(scenario, direct, c.Key)
 	if c.Direct && sum.N > 0 && base.N > 0 {
 		text += fmt.Sprintf(" ×%.2f", stats.Ratio(sum.Median, base.Median))

@@ -16,7 +16,7 @@ const (
 	margin    = 24
 	panelWide = (width - 3*margin) / 2
 	nameWide  = 112 // for the candidate's name, left of the bars
-	textWide  = 64  // for the figure, right of them
+	textWide  = 80  // for the figure, right of them
 	barsWide  = panelWide - nameWide - textWide - 2*pad
 	rowHigh   = 28
 	pad       = 14

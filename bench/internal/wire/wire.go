@@ -16,7 +16,7 @@ import (
 type Mode byte
 
 // The modes. After the client's FIN, Sink and Check answer with a Tally and Reply with N
-// bytes of the pattern; then they close. Source sends N bytes of the pattern, without an
+// bytes of the pattern; then they close. Check with an N does so after N bytes. Source sends N bytes of the pattern, without an
 // end if N is zero.
 const (
 	Echo   Mode = 'E'
