@@ -35,7 +35,7 @@ func TestConfigurationsSayWhatTheTablesClaim(t *testing.T) {
 		build       func(string, Place) Command
 		want, never []string
 	}{
-		"haproxy": {haproxy(""), []string{"mode tcp", "nbthread 2", "bind 127.0.0.20:1001", "server target 127.0.0.60:2002", "maxconn 9700"}, []string{"splice", "pipesize"}},
+		"haproxy": {haproxy(""), []string{"mode tcp", "nbthread 2", "bind 127.0.0.20:1001", "server target 127.0.0.60:2002", "maxconn 9900"}, []string{"splice", "pipesize"}},
 		"tuned":   {haproxy(spliced), []string{"option splice-request", "option splice-response", "tune.pipesize 1048576"}, nil},
 		"retry":   {haproxy(retrying), []string{"retries 3000", "timeout connect 20ms"}, []string{"splice"}},
 		"nginx": {nginx, []string{"listen 127.0.0.20:1001 reuseport", "proxy_pass 127.0.0.60:2002;", "proxy_half_close on;",
@@ -106,7 +106,7 @@ func TestStopEndsTheWholeGroup(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.Stop()
-	if p.Alive() {
+	if p.Ended() == nil {
 		t.Error("it is alive after Stop")
 	}
 	gone := func() error {

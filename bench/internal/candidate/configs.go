@@ -25,9 +25,9 @@ const (
 // haproxy runs in the foreground with two threads, more lines at the end of its defaults.
 func haproxy(more string) func(string, Place) Command {
 	return func(path string, p Place) Command {
-		pipes := ""
-		if more == spliced { // maxpipes bounds descriptors that would count against maxconn
-			pipes = "    tune.pipesize 1048576\n    maxpipes 100\n"
+		pipes, spare := "", 200
+		if more == spliced { // a pipe takes two descriptors, and many would be set aside
+			pipes, spare = "    tune.pipesize 1048576\n    maxpipes 100\n", 400
 		}
 		config := fmt.Sprintf(`global
     nbthread 2
@@ -41,7 +41,7 @@ func haproxy(more string) func(string, Place) Command {
 %slisten bench
     bind %s
     server target %s
-`, (p.Limit-600)/2, pipes, more, p.Listen, p.Backend)
+`, (p.Limit-spare)/2, pipes, more, p.Listen, p.Backend)
 		return Command{Path: path, Args: []string{"-db", "-f", filepath.Join(p.Dir, "haproxy.cfg")},
 			Files: map[string]string{"haproxy.cfg": config}}
 	}

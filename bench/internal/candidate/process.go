@@ -24,6 +24,7 @@ type Process struct {
 	PID  int
 	log  string
 	done chan struct{} // closed once it has ended
+	how  error         // it ended; written before done is closed
 }
 
 // Start writes the command's files into the place and runs it. self is the program that
@@ -76,7 +77,7 @@ func run(cmd *exec.Cmd, log string) (*Process, error) {
 }
 
 func (p *Process) wait(cmd *exec.Cmd) {
-	_ = cmd.Wait() // how it ends is in its log
+	p.how = cmd.Wait()
 	close(p.done)
 }
 
@@ -90,7 +91,7 @@ func (p *Process) Ready(check func() error, within time.Duration) error {
 		}
 		select {
 		case <-p.done:
-			return fmt.Errorf("it ended by itself: %s", p.Tail())
+			return p.Ended()
 		case <-time.After(20 * time.Millisecond):
 		}
 		if time.Now().After(until) {
@@ -99,13 +100,13 @@ func (p *Process) Ready(check func() error, within time.Duration) error {
 	}
 }
 
-// Alive reports whether the process has not ended.
-func (p *Process) Alive() bool {
+// Ended is nil while the process lives; then it says how it ended, with its last words.
+func (p *Process) Ended() error {
 	select {
 	case <-p.done:
-		return false
+		return fmt.Errorf("it ended by itself (%v): %s", p.how, p.Tail())
 	default:
-		return true
+		return nil
 	}
 }
 

@@ -168,9 +168,21 @@ func (c *course) visit(ctx context.Context, sc scenario, s *stand, repeat int) e
 	if err != nil { // it hung, and was killed: the candidate's fault, and its alone
 		result = load.Result{Errors: 1, Note: err.Error()}
 	}
+	if s.proc != nil && s.proc.Ended() != nil {
+		result.Errors, result.Note = max(result.Errors, 1), s.proc.Ended().Error()
+		c.revive(s)
+	}
 	c.note(sc.key, s.Name, repeat, result)
 	// What was aborted disappears, and the next one begins on a quiet machine.
 	return pause(ctx, 30*time.Millisecond)
+}
+
+// revive starts a candidate that has ended again. If that fails, the next visit tells.
+func (c *course) revive(s *stand) {
+	_ = c.take(s) // its backend may be closed already
+	if fresh, err := c.put(s.Candidate, true); err == nil {
+		*s = *fresh
+	}
 }
 
 // pin binds a proxy and the backend to processors. What cannot be bound is measured unbound.

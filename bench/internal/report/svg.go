@@ -15,7 +15,7 @@ const (
 	width     = 960
 	margin    = 24
 	panelWide = (width - 3*margin) / 2
-	nameWide  = 112 // for the candidate's name, left of the bars
+	nameWide  = 120 // for the candidate's name, left of the bars
 	textWide  = 80  // for the figure, right of them
 	barsWide  = panelWide - nameWide - textWide - 2*pad
 	rowHigh   = 28
@@ -107,7 +107,7 @@ func (p Panel) scale() float64 {
 	}
 	slices.Sort(tops)
 	top := tops[len(tops)-1]
-	for i := len(tops) - 1; i > 0 && tops[i] > 4*tops[i-1]; i-- {
+	for i := len(tops) - 1; i > 0 && tops[i] > 3*tops[i-1]; i-- {
 		top = 1.3 * tops[i-1]
 	}
 	if top <= 0 {
