@@ -40,8 +40,10 @@ type Candidate struct {
 	Path    string
 	Needs   []string
 	Version []string
-	// Idle bounds the idle connections that it is given; 0 is as many as the others get.
-	Idle  int
+	// FDs is how many descriptors a client takes in it; 0 is not known here. Idle bounds the
+	// idle connections that it is given; 0 is as many as the others get.
+	FDs, Idle int
+
 	build func(path string, p Place) Command
 }
 
@@ -111,16 +113,16 @@ func look(name string) (string, error) {
 // All lists the candidates in the order of the tables; rouse is the path of its program.
 func All(rouse string) []Candidate {
 	return []Candidate{
-		{Name: Direct, About: "no proxy: the client connects to the backend"},
-		{Name: "haproxy", About: "HAProxy, mode tcp, 2 threads", Path: "haproxy", Version: []string{"-v"}, build: haproxy("")},
+		{Name: Direct, FDs: 2, About: "no proxy: the client connects to the backend"},
+		{Name: "haproxy", About: "HAProxy, mode tcp, 2 threads", Path: "haproxy", FDs: 2, Version: []string{"-v"}, build: haproxy("")},
 		{Name: "haproxy-tuned", About: "the same with option splice-request, option splice-response, tune.pipesize 1048576",
-			Path: "haproxy", Version: []string{"-v"}, build: haproxy(spliced)},
+			Path: "haproxy", FDs: 2, Version: []string{"-v"}, build: haproxy(spliced)},
 		{Name: "nginx", About: "nginx stream, 2 workers, reuseport, proxy_half_close on", Path: "nginx",
-			Needs: []string{streamModule}, Version: []string{"-v"}, build: nginx},
+			Needs: []string{streamModule}, FDs: 2, Version: []string{"-v"}, build: nginx},
 		{Name: "socat", About: "socat TCP-LISTEN,fork: a process for each connection", Path: "socat",
-			Version: []string{"-V"}, Idle: 500, build: socat},
+			Version: []string{"-V"}, FDs: 2, Idle: 500, build: socat},
 		{Name: "sd-proxyd", About: "systemd-socket-proxyd", Path: "/usr/lib/systemd/systemd-socket-proxyd",
-			Version: []string{"--version"}, build: proxyd},
+			FDs: 6, Version: []string{"--version"}, build: proxyd},
 		Rouse("rouse", rouse),
 	}
 }

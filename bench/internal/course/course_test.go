@@ -33,10 +33,10 @@ func TestEveryCandidateComesFirstInTurn(t *testing.T) {
 func TestClientsFitTheDescriptorLimit(t *testing.T) {
 	o := Full()
 	o.Limit, o.ClientFDs = 1024, 6
-	if got := o.wakeClients(); got != 120 {
+	if got := o.wakeClients(); got != 137 {
 		t.Errorf("%d clients wait within 1024 descriptors", got)
 	}
-	if got := o.idleConns(candidate.Candidate{}); got != 120 {
+	if got := o.idleConns(candidate.Candidate{}); got != 137 {
 		t.Errorf("%d idle connections within 1024 descriptors", got)
 	}
 	o.Limit = 20_000
@@ -45,6 +45,13 @@ func TestClientsFitTheDescriptorLimit(t *testing.T) {
 	}
 	if got := o.idleConns(candidate.Candidate{Idle: 500}); got != 500 {
 		t.Errorf("a candidate with a bound of its own gets %d", got)
+	}
+	if got := o.crowd(); got != 0 {
+		t.Errorf("%d clients crowd a candidate that takes six descriptors for each", got)
+	}
+	o.ClientFDs = 2
+	if got := o.crowd(); got != 9900 {
+		t.Errorf("a crowd of %d within 20,000 descriptors", got)
 	}
 }
 

@@ -112,12 +112,15 @@ func (c *course) watchIdle(ctx context.Context, w *work, s *stand, before procfs
 func (c *course) wakes(ctx context.Context) error {
 	for repeat := range c.Repeats {
 		for i, kind := range []struct {
-			key     string
-			backlog int
-		}{{"wake", backlog}, {"wake128", 128}} {
+			key              string
+			backlog, clients int
+		}{{"wake", backlog, c.wakeClients()}, {"wake128", 128, c.wakeClients()}, {"crowd", backlog, c.crowd()}} {
+			if kind.clients == 0 || kind.key == "crowd" && repeat >= c.IdleRepeats {
+				continue
+			}
 			fmt.Fprintf(c.Log, "repeat %d of %d, %s:", repeat+1, c.Repeats, kind.key)
 			for _, cand := range rotated(c.Wakers, repeat+i) {
-				result, err := c.wakeOne(ctx, cand, kind.backlog)
+				result, err := c.wakeOne(ctx, cand, kind.backlog, kind.clients)
 				if err != nil {
 					return err
 				}
@@ -129,15 +132,15 @@ func (c *course) wakes(ctx context.Context) error {
 	return nil
 }
 
-// wakeOne holds clients at a fresh candidate, then opens the backend.
-func (c *course) wakeOne(ctx context.Context, cand candidate.Candidate, backlog int) (load.Result, error) {
+// wakeOne holds n clients at a fresh candidate, then opens the backend.
+func (c *course) wakeOne(ctx context.Context, cand candidate.Candidate, backlog, n int) (load.Result, error) {
 	s, err := c.put(cand, false)
 	if err != nil {
 		return load.Result{Errors: 1, Note: err.Error()}, ctx.Err()
 	}
 	defer s.proc.Stop()
 	before, cpu := procfs.Use(s.pid()), procfs.CPU(s.pid())
-	w, err := c.work(ctx, load.Job{Kind: "wake", Addr: s.Listen, Streams: c.wakeClients(), Core: -1, Window: 10*time.Second + c.WakeDelay})
+	w, err := c.work(ctx, load.Job{Kind: "wake", Addr: s.Listen, Streams: n, Core: -1, Window: 10*time.Second + c.WakeDelay})
 	if err != nil {
 		return load.Result{}, err
 	}
@@ -161,11 +164,10 @@ func (c *course) wakeOne(ctx context.Context, cand candidate.Candidate, backlog 
 	if err != nil {
 		return load.Result{}, err
 	}
-	n := float64(max(held, 1))
 	since(result.Values, opened)
 	result.Values["cpu"] = used.Seconds()
-	result.Values["rss"] = float64(use.RSS-before.RSS) / n
-	result.Values["fds"] = float64(use.FDs-before.FDs) / n
+	result.Values["rss"] = float64(use.RSS-before.RSS) / float64(max(held, 1))
+	result.Values["fds"] = float64(use.FDs-before.FDs) / float64(max(held, 1))
 	result.Values["accepts"] = float64(closed.Accepts)
 	if closed.First != 0 {
 		result.Values["detect"] = float64(closed.First-opened.At) / 1e6

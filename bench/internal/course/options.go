@@ -26,12 +26,14 @@ type Options struct {
 	IdleWindow  time.Duration // over which idle CPU is measured
 	IdleAfter   time.Duration // from closing the connections to the last look at memory
 	WakeClients int
-	WakeDelay   time.Duration // from the last held client to the backend's listen()
-	ConnsMost   int           // short connections in one window
-	VerifyBytes int           // each way, on each of 4 streams
-	Trials      int           // of half-closing
-	Waiting     bool          // also measure the CPU of a long wait, which takes 20 s
-	Only        []string      // scenarios to run; empty for all
+	// CrowdClients wait in a run of their own, if the candidates can hold so many within the limit.
+	CrowdClients int
+	WakeDelay    time.Duration // from the last held client to the backend's listen()
+	ConnsMost    int           // short connections in one window
+	VerifyBytes  int           // each way, on each of 4 streams
+	Trials       int           // of half-closing
+	Waiting      bool          // also measure the CPU of a long wait, which takes 20 s
+	Only         []string      // scenarios to run; empty for all
 
 	Candidates, Wakers []candidate.Candidate
 	Self               string // the program whose sub-commands are the backend and the load
@@ -44,7 +46,7 @@ type Options struct {
 // Full is the run that BENCHMARKS.md is made of.
 func Full() Options {
 	return Options{Repeats: 7, IdleRepeats: 3, Warm: 200 * time.Millisecond, Window: 500 * time.Millisecond,
-		IdleConns: 3000, IdleWindow: 2 * time.Second, IdleAfter: 5 * time.Second, WakeClients: 2000,
+		IdleConns: 3000, IdleWindow: 2 * time.Second, IdleAfter: 5 * time.Second, WakeClients: 2000, CrowdClients: 9900,
 		WakeDelay: 1370 * time.Millisecond, ConnsMost: 20_000, VerifyBytes: 16 << 20, Trials: 36, Waiting: true}
 }
 
@@ -57,13 +59,17 @@ func Quick() Options {
 
 // Setup tells the report how it was measured.
 func (o Options) Setup() report.Setup {
-	return report.Setup{Repeats: o.Repeats, IdleRepeats: o.IdleRepeats, IdleConns: o.IdleConns, WakeClients: o.wakeClients(),
+	return report.Setup{Repeats: o.Repeats, IdleRepeats: o.IdleRepeats, IdleConns: o.IdleConns, WakeClients: o.wakeClients(), Crowd: o.crowd(),
 		Window: o.Window.String(), WakeDelay: o.WakeDelay.String(), IdleAfter: o.IdleAfter.String()}
 }
 
 // idleConns is how many idle connections a candidate gets within its descriptor limit.
 func (o Options) idleConns(c candidate.Candidate) int {
-	n := min(o.IdleConns, (o.Limit-300)/o.ClientFDs)
+	fds := c.FDs
+	if fds == 0 {
+		fds = o.ClientFDs
+	}
+	n := min(o.IdleConns, (o.Limit-spare)/fds)
 	if c.Idle > 0 {
 		n = min(n, c.Idle)
 	}
@@ -71,7 +77,19 @@ func (o Options) idleConns(c candidate.Candidate) int {
 }
 
 // wakeClients is how many clients fit a proxy's descriptor limit while they are held.
-func (o Options) wakeClients() int { return min(o.WakeClients, (o.Limit-300)/o.ClientFDs) }
+func (o Options) wakeClients() int { return min(o.WakeClients, (o.Limit-spare)/o.ClientFDs) }
+
+// spare descriptors are those that a process needs beside its clients', at most.
+const spare = 200
+
+// crowd is how many clients a candidate holds that takes no more than two descriptors for
+// each; such a run is worth while only beyond the usual number of clients, else it is 0.
+func (o Options) crowd() int {
+	if n := min(o.CrowdClients, (o.Limit-spare)/2); o.ClientFDs <= 2 && n > o.WakeClients {
+		return n
+	}
+	return 0
+}
 
 // scenario is one job that is carried out at every candidate.
 type scenario struct {

@@ -78,6 +78,9 @@ func otherGoals() []goal {
 		{axis: "last of the waiting answered", scenario: "wake", key: "last", bound: 1.1, against: retry},
 		{axis: "CPU of the wake", scenario: "wake", key: "cpu", bound: 0.15, against: retry},
 		{axis: "last answered, backlog 128, worst repeat", scenario: "wake128", key: "last", bound: 250, worst: true, unit: "ms"},
+		{axis: "last of the crowd answered", scenario: "crowd", key: "last", bound: 0.9, against: retry},
+		{axis: "last of the crowd answered, worst repeat", scenario: "crowd", key: "last", bound: 1000, worst: true, unit: "ms"},
+		{axis: "RSS per waiting client in the crowd", scenario: "crowd", key: "rss", bound: 4096, unit: "B"},
 		{axis: "CPU of the first 10 s of waiting", scenario: "waiting", key: "early", bound: 4, unit: "%"},
 		{axis: "CPU of waiting after 10 s", scenario: "waiting", key: "late", bound: 1, unit: "%"},
 	}
@@ -90,7 +93,7 @@ func (r *Run) Judge() []Verdict {
 		all = append(all, r.judge(g))
 	}
 	all = append(all, r.readiness()...)
-	for _, key := range []string{"verify", "halfclose", "wake", "wake128"} {
+	for _, key := range []string{"verify", "halfclose", "wake", "wake128", "crowd"} {
 		all = append(all, r.correct(key))
 	}
 	return all

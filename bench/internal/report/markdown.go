@@ -40,6 +40,7 @@ func (r *Run) writeGround(b *strings.Builder) {
 		{"repeats", fmt.Sprintf("%d, idle connections %d; every repeat visits every candidate, in rotated order", r.Setup.Repeats, r.Setup.IdleRepeats)},
 		{"measured for", r.Setup.Window + " at each visit, after a warm-up; beside bulk, twice that"},
 		{"waking", fmt.Sprintf("%d clients; the backend opens %s after the last of them", r.Setup.WakeClients, r.Setup.WakeDelay)},
+		{"crowd", crowd(r.Setup.Crowd)},
 		{"idle", fmt.Sprintf("%d connections; memory again %s after closing them", r.Setup.IdleConns, r.Setup.IdleAfter)},
 	}
 	writeTable(b, []string{"", ""}, rows)
@@ -51,6 +52,13 @@ func (r *Run) writeGround(b *strings.Builder) {
 		rows = append(rows, []string{s.Name, "left out: " + s.About, ""})
 	}
 	writeTable(b, []string{"candidate", "what", "version"}, rows)
+}
+
+func crowd(clients int) string {
+	if clients == 0 {
+		return "not run: the descriptor limit allows no more clients than above, at what one may take"
+	}
+	return fmt.Sprintf("%d clients wait in runs of their own", clients)
 }
 
 func (r *Run) writeTrust(b *strings.Builder) {

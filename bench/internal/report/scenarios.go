@@ -53,6 +53,7 @@ var Scenarios = []Scenario{
 		{"before", "RSS at start MB", false}, {"after", "RSS after closing MB", false}}},
 	{"wake", "Wake: clients wait, the backend opens later, with a backlog of 4,096", "", wakeColumns},
 	{"wake128", "The same, backend with a backlog of 128", "", wakeColumns},
+	{"crowd", "Wake: as many clients as the descriptor limit allows", "", wakeColumns},
 	{"waiting", "CPU while one client waits for a long boot", "", []Column{
 		{"early", "% of a core, second 0.5 to 9.5", false}, {"late", "% of a core, second 12 to 20", false}}},
 	{"verify", "Every byte compared, 4 streams up, then down", "", []Column{{"checks", "streams", false}}},
