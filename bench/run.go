@@ -40,6 +40,9 @@ func (s settings) measure(ctx context.Context) (err error) {
 	run := &report.Run{Date: start.Format("2006-01-02"), Command: command(), Setup: s.options.Setup(), Machine: machine()}
 	run.Setup.Quick = s.quick
 	run.Machine.DescriptorLimit = s.options.Limit
+	if run.Machine.BusyBefore, err = busy(ctx, 2*time.Second); err != nil {
+		return err
+	}
 	before, err := procfs.Now()
 	if err != nil {
 		return err
@@ -52,7 +55,7 @@ func (s settings) measure(ctx context.Context) (err error) {
 	}
 	after, _ := procfs.Now()
 	stolen := after.Stolen - before.Stolen
-	run.Machine.StolenPercent = 100 * stolen.Seconds() / (after.Busy - before.Busy + after.Idle - before.Idle + stolen).Seconds()
+	run.Machine.StolenPercent = 100 * float64(stolen) / max(1, float64(after.Busy-before.Busy+after.Idle-before.Idle+stolen))
 	run.Took = time.Since(start).Round(time.Second).String()
 	if kept := s.keep(run); kept != nil {
 		return errors.Join(err, kept)
@@ -153,6 +156,22 @@ func (s settings) keep(run *report.Run) error {
 	return os.WriteFile(s.raw, append(text, '\n'), 0o644)
 }
 
+// busy tells what percent of the machine others use while we do nothing.
+func busy(ctx context.Context, d time.Duration) (float64, error) {
+	before, err := procfs.Now()
+	if err != nil {
+		return 0, err
+	}
+	select {
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	case <-time.After(d):
+	}
+	after, err := procfs.Now()
+	used, free := after.Busy-before.Busy, after.Idle-before.Idle
+	return 100 * float64(used) / max(1, float64(used+free)), err
+}
+
 // machine describes where we are.
 func machine() report.Machine {
 	m := report.Machine{Cores: runtime.NumCPU(), Go: runtime.Version() + " " + runtime.GOARCH}
@@ -166,9 +185,6 @@ func machine() report.Machine {
 	if text, err := os.ReadFile("/proc/meminfo"); err == nil {
 		kb, _ := procfs.Field(string(text), "MemTotal")
 		m.MemoryMB = kb >> 10
-	}
-	if text, err := os.ReadFile("/proc/loadavg"); err == nil {
-		_, _ = fmt.Sscan(string(text), &m.LoadBefore) // 0 if it cannot be read
 	}
 	var names unix.Utsname
 	if unix.Uname(&names) == nil {

@@ -36,8 +36,8 @@ func (r *Run) writeGround(b *strings.Builder) {
 		{"date", r.Date}, {"command", "`" + r.Command + "`, " + r.Took},
 		{"machine", fmt.Sprintf("%s, %d cores, %s MB, Linux %s, descriptor limit %s", m.CPU, m.Cores, stats.Format(float64(m.MemoryMB)), m.Kernel, stats.Format(float64(m.DescriptorLimit)))},
 		{"toolchain", m.Go},
-		{"quiet?", fmt.Sprintf("load before the run %s; taken by the hypervisor during it %s %%", stats.Format(m.LoadBefore), stats.Format(m.StolenPercent))},
-		{"repeats", fmt.Sprintf("%d, idle connections %d; every repeat visits every candidate, in rotated order", r.Setup.Repeats, r.Setup.IdleRepeats)},
+		{"quiet?", fmt.Sprintf("processors busy just before the run %.1f %%; taken by the hypervisor during it %.1f %%", m.BusyBefore, m.StolenPercent)},
+		{"repeats", fmt.Sprintf("%d, of idle connections %d; every repeat visits every candidate, in rotated order", r.Setup.Repeats, r.Setup.IdleRepeats)},
 		{"measured for", r.Setup.Window + " at each visit, after a warm-up; beside bulk, twice that"},
 		{"waking", fmt.Sprintf("%d clients; the backend opens %s after the last of them", r.Setup.WakeClients, r.Setup.WakeDelay)},
 		{"crowd", crowd(r.Setup.Crowd)},
@@ -56,7 +56,7 @@ func (r *Run) writeGround(b *strings.Builder) {
 
 func crowd(clients int) string {
 	if clients == 0 {
-		return "not run: the descriptor limit allows no more clients than above, at what one may take"
+		return "not run: it needs a full run, two descriptors for each client (`-client-fds 2`) and a descriptor limit that allows more clients than above"
 	}
 	return fmt.Sprintf("%d clients wait in runs of their own", clients)
 }
@@ -66,7 +66,7 @@ func (r *Run) writeTrust(b *strings.Builder) {
 	if r.Setup.Quick {
 		b.WriteString("**This was a quick run: it shows that everything works, and its figures mean nothing.**\n\n")
 	}
-	if r.Machine.LoadBefore > 0.5*float64(r.Machine.Cores) || r.Machine.StolenPercent > 2 {
+	if r.Machine.BusyBefore > 5 || r.Machine.StolenPercent > 2 {
 		b.WriteString("**The machine was not quiet: other work ran beside these measurements.**\n\n")
 	}
 	b.WriteString(`- Trust memory and descriptors first, then CPU for each GB, trip or connection, then ratios, then rates, and p99 last. A

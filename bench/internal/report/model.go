@@ -27,8 +27,8 @@ type Machine struct {
 	CPU, Kernel, Go string
 	Cores           int
 	MemoryMB        int64
-	LoadBefore      float64 // runnable processes, averaged over the minute before the run
-	StolenPercent   float64 // of all CPU time during the run, taken by the hypervisor
+	BusyBefore      float64 // percent of all CPU time that others used just before the run
+	StolenPercent   float64 // the same, taken by the hypervisor during the run
 	DescriptorLimit int
 }
 

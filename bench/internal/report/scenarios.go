@@ -32,6 +32,9 @@ var (
 	}
 )
 
+const wakeNote = "Here `rouse` runs with `--settle=0`: like HAProxy it then does not ask whether the target stays up. " +
+	"`rouse-settle` has the default of 50 ms. HAProxy lets each client retry every 20 ms."
+
 // Scenarios are the tables in the order of the page.
 var Scenarios = []Scenario{
 	{"up1", "Bulk, 1 stream, client to backend", "", bulkColumns},
@@ -51,7 +54,7 @@ var Scenarios = []Scenario{
 		{"rss", "RSS B/connection", false}, {"slab", "kernel slab B/connection", true}, {"fds", "descriptors/connection", false},
 		{"cpu", "idle CPU %", false}, {"wakeups", "wake-ups/s", false}, {"held", "connections", false},
 		{"before", "RSS at start MB", false}, {"after", "RSS after closing MB", false}}},
-	{"wake", "Wake: clients wait, the backend opens later, with a backlog of 4,096", "", wakeColumns},
+	{"wake", "Wake: clients wait, the backend opens later, with a backlog of 4,096", wakeNote, wakeColumns},
 	{"wake128", "The same, backend with a backlog of 128", "", wakeColumns},
 	{"crowd", "Wake: as many clients as the descriptor limit allows", "", wakeColumns},
 	{"waiting", "CPU while one client waits for a long boot", "", []Column{
