@@ -30,6 +30,9 @@ import (
 // errDrained is why clients are cut that outstay the drain.
 var errDrained = errors.New("rouse is ending and its drain timeout has passed")
 
+// storeTimeout is how long the end waits for a disk that may be dead.
+const storeTimeout = 2 * time.Second
+
 // Options say what to run. Config is needed.
 type Options struct {
 	Config *config.Config
@@ -105,7 +108,7 @@ func (a *App) openState() error {
 	if a.store, err = state.Open(dir); err != nil {
 		return err
 	}
-	a.onClose(a.store.Close)
+	a.onClose(a.closeStore)
 	var known []string
 	for _, t := range a.cfg.Targets {
 		known = append(known, t.Name)
@@ -119,6 +122,19 @@ func (a *App) openState() error {
 			"target", r.Target, "since", r.Since, "state", a.store.Path())
 	}
 	return nil
+}
+
+// closeStore gives the state directory up. A disk that does not answer must not keep
+// rouse from ending: the lock ends with the process anyway.
+func (a *App) closeStore() error {
+	closed := make(chan error, 1)
+	go func() { closed <- a.store.Close() }()
+	select {
+	case err := <-closed:
+		return err
+	case <-time.After(storeTimeout):
+		return fmt.Errorf("closing state directory %q: the disk does not answer", a.store.Path())
+	}
 }
 
 func (a *App) listen() error {

@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"time"
 
@@ -22,9 +23,9 @@ const (
 // errPatience is why a client is refused that has waited too long.
 var errPatience = errors.New("the target did not get ready in time")
 
-// handle carries one client from accept to account.
-// One that still waits when accepting ends is told to come
-// back: the next rouse may serve it long before this one has drained.
+// handle carries one client from accept to account. One that still waits when
+// accepting ends is told to come back: the next rouse may serve it long before this
+// one has drained.
 func (l *Listener) handle(accepting, serving context.Context, conn net.Conn) {
 	c := l.arrived(conn)
 	waiting, seated := watch(accepting, conn, l.opts.Patience)
@@ -54,7 +55,7 @@ func (l *Listener) connect(ctx context.Context, c *client, hold *target.Hold) er
 			return nil
 		}
 		if err := rest(ctx, attempt); err != nil {
-			return errors.Join(err, c.trouble)
+			return fmt.Errorf("%w; the last try: %w", err, c.trouble)
 		}
 		dialing, cancel := context.WithTimeout(ctx, dialTimeout)
 		conn, err := l.opts.Dial(dialing, hold.Address())
