@@ -81,12 +81,16 @@ func show(value string) string {
 		}
 		value = scheme + "…" + value[at:]
 	}
-	if len(value) <= most {
-		return strconv.Quote(value)
+	if quoted := strconv.Quote(value); len(value) <= most && len(quoted) <= 2*most {
+		return quoted
 	}
-	cut := most
-	for cut > 0 && !utf8.RuneStart(value[cut]) {
-		cut--
+	// A byte that is no text takes four in quotes.
+	for cut := min(most, len(value)); ; cut /= 2 {
+		for cut > 0 && cut < len(value) && !utf8.RuneStart(value[cut]) {
+			cut--
+		}
+		if quoted := strconv.Quote(value[:cut] + "…"); len(quoted) <= 2*most || cut == 0 {
+			return quoted
+		}
 	}
-	return strconv.Quote(value[:cut] + "…")
 }

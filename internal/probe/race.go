@@ -99,7 +99,9 @@ func race(ctx context.Context, p pace, try func(context.Context) (net.Conn, erro
 			if o.err == nil {
 				return o.conn, nil
 			}
-			last = o.err
+			if last == nil || !cutOff(ctx) {
+				last = o.err
+			}
 			if p.final != nil && p.final(o.err) {
 				return nil, o.err
 			}
@@ -111,6 +113,13 @@ func race(ctx context.Context, p pace, try func(context.Context) (net.Conn, erro
 			return nil, context.Cause(ctx)
 		}
 	}
+}
+
+// cutOff says whether ctx has ended or is about to: what an attempt says then is
+// about its own end, and the answer before it tells more.
+func cutOff(ctx context.Context) bool {
+	deadline, limited := ctx.Deadline()
+	return ctx.Err() != nil || limited && time.Until(deadline) < refusedPause
 }
 
 // beat is the timer of the next attempt.
