@@ -20,10 +20,10 @@ const (
 	StillWorking   Kind = "still working"          // Operation, Elapsed, Waiting: progress of a long operation
 	IdleArmed      Kind = "cooldown begins"        // Delay
 	BackoffArmed   Kind = "waiting to try again"   // Delay, Err
-	ClientWaits    Kind = "client waits"           // Client
+	ClientWaits    Kind = "client waits"           // Client, Cause
 	ClientLeft     Kind = "client left"            // Client, Elapsed: it went before it was served
 	ClientRefused  Kind = "client refused"         // Client, Elapsed, Err
-	ClientServed   Kind = "client connected"       // Client, Elapsed (waited), Cause
+	ClientServed   Kind = "client connected"       // Client, Elapsed (waited)
 	ClientEnded    Kind = "client ended"           // Client, Elapsed, Sent, Received, Cause
 	BackendSuspect Kind = "backend did not answer" // Client, Err
 )

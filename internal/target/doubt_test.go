@@ -199,3 +199,29 @@ func (r slowReport) Report(ctx context.Context, op driver.Op) (bool, error) {
 	}
 	return r.reporting.Report(ctx, op)
 }
+
+// TestReasonOfALateCleanup: a start fails while somebody still holds the target; the
+// cleanup waits for that one, and the stop hook is told so.
+func TestReasonOfALateCleanup(t *testing.T) {
+	bubble(t, func(t *testing.T, m *machineRoom) {
+		m.startErr = func(n int) error {
+			if n == 1 {
+				return nil
+			}
+			return errBroken
+		}
+		s := m.open()
+		defer s.close()
+		stays, dials := s.acquire(), s.acquire()
+		m.power(false)
+		if err := dials.Suspect(t.Context()); !errors.Is(err, errBroken) {
+			t.Fatalf("Suspect: %v", err)
+		}
+		s.expect(Failed, 2, 0) // not under a client
+		stays.Release()
+		s.expect(Stopping, 2, 1)
+		if reason := m.lastOp.Load().Reason; reason != "the last client left after a failed start" {
+			t.Errorf("the stop's reason is %q", reason)
+		}
+	})
+}

@@ -126,8 +126,10 @@ func (s *supervisor) handle(ops context.Context, r request) {
 		r.hold.place = nil
 		r.hold.answer <- context.Canceled
 		s.take(ops, input{kind: stepAbandoned}, "")
-	case stepReleased, stepDoubted:
-		s.take(ops, input{kind: r.step}, "the last backend connection ended at once")
+	case stepReleased:
+		s.take(ops, input{kind: r.step}, "the last client left after a failed start")
+	case stepDoubted:
+		s.take(ops, input{kind: r.step}, "a backend connection ended at once")
 	case stepRetired:
 		s.retirers = append(s.retirers, r.done)
 		s.take(ops, input{kind: stepRetired}, ErrEnding.Error())
