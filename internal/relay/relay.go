@@ -90,6 +90,8 @@ type Result struct {
 	Received int64     // bytes from the backend that were written to the client's socket
 	Started  time.Time // when Run was called
 	Ended    time.Time // when both connections were closed
+	// LastSent and LastReceived are when the last of these bytes were written; zero if there were none.
+	LastSent, LastReceived time.Time
 	End      End
 	// BackendFirst says that the backend ended its stream, or died, before the client did.
 	BackendFirst bool

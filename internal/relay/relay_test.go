@@ -141,15 +141,17 @@ func TestAnEndOfTheContextCutsAWriteThatWaits(t *testing.T) {
 }
 
 func TestTheContextsCauseIsTheError(t *testing.T) {
-	a, near := loopback(t)
-	far, b := loopback(t)
-	defer a.Close()
-	defer b.Close()
-	cause := errors.New("the drain is over")
-	ctx, cancel := context.WithCancelCause(t.Context())
-	cancel(cause)
-	if _, err := Run(ctx, near, far, Options{}); !errors.Is(err, cause) {
-		t.Errorf("the error is %v, want %v", err, cause)
+	for _, e := range engines {
+		a, near := loopback(t)
+		far, b := loopback(t)
+		defer a.Close()
+		defer b.Close()
+		cause := errors.New("the drain is over")
+		ctx, cancel := context.WithCancelCause(t.Context())
+		cancel(cause)
+		if _, err := e(ctx, near, far, Options{}); !errors.Is(err, cause) {
+			t.Errorf("the error is %v, want %v", err, cause)
+		}
 	}
 }
 
@@ -158,7 +160,8 @@ func TestADeadlineLeftOnAConnectionIsCleared(t *testing.T) {
 	far, backend := loopback(t)
 	near.SetDeadline(time.Unix(1, 0))
 	far.SetDeadline(time.Unix(1, 0))
-	r := start(t, Options{}, client, near, far, backend)
+	r := &rig{t: t, client: client, backend: backend}
+	r.start(Run, near, far, Options{})
 	defer r.stop()
 	r.write(client, []byte("x"))
 	r.closeWrite(client)
@@ -191,8 +194,8 @@ func onBlind(t *testing.T, f func(r *rig)) {
 	synctest.Test(t, func(t *testing.T) {
 		client, near := memnet.Pipe(1000)
 		far, backend := memnet.Pipe(1000)
-		r := start(t, Options{}, client, blind{near}, blind{far}, backend)
-		r.inside = true
+		r := &rig{t: t, inside: true, client: client, backend: backend}
+		r.start(Run, blind{near}, blind{far}, Options{})
 		defer r.stop()
 		f(r)
 	})
@@ -217,13 +220,15 @@ func TestConnectionsThatCannotBeLookedAtAreRelayedToo(t *testing.T) {
 	})
 }
 
-func BenchmarkThroughput(b *testing.B) {
+func BenchmarkThroughput(b *testing.B) { benchmarkThroughput(b, Run) }
+
+func benchmarkThroughput(b *testing.B, e engine) {
 	client, near := loopback(b)
 	far, backend := loopback(b)
 	ran := make(chan struct{})
 	go func() {
 		defer close(ran)
-		Run(b.Context(), near, far, Options{})
+		_, _ = e(b.Context(), near, far, Options{})
 	}()
 	const chunk = 1 << 20
 	sent, buf := make([]byte, chunk), make([]byte, chunk)

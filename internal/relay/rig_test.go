@@ -34,20 +34,32 @@ type rig struct {
 	err     error
 }
 
-// onEach runs f on a relay between connections of the kernel and, in a bubble, between connections of memnet.
+// An engine relays between two connections until they have ended, as Run does.
+type engine func(ctx context.Context, client, backend Conn, opts Options) (Result, error)
+
+// engines are those for connections of the kernel. Each file of a system adds its own.
+var engines = map[string]engine{"goroutines": Run}
+
+// onEach runs f with each engine on connections of the kernel and, in a bubble, between connections of memnet.
 func onEach(t *testing.T, f func(r *rig)) {
 	t.Helper()
-	t.Run("kernel", func(t *testing.T) { onKernel(t, Options{}, f) })
+	onKernel(t, Options{}, f)
 	t.Run("memnet", func(t *testing.T) { onMemnet(t, Options{}, 0, f) })
 }
 
+// onKernel runs f with each engine on connections of the kernel.
 func onKernel(t *testing.T, opts Options, f func(r *rig)) {
 	t.Helper()
-	client, near := loopback(t)
-	far, backend := loopback(t)
-	r := start(t, opts, client, near, far, backend)
-	defer r.stop()
-	f(r)
+	for name, e := range engines {
+		t.Run(name, func(t *testing.T) {
+			client, near := loopback(t)
+			far, backend := loopback(t)
+			r := &rig{t: t, client: client, backend: backend}
+			r.start(e, near, far, opts)
+			defer r.stop()
+			f(r)
+		})
+	}
 }
 
 func onMemnet(t *testing.T, opts Options, window int, f func(r *rig)) {
@@ -55,21 +67,20 @@ func onMemnet(t *testing.T, opts Options, window int, f func(r *rig)) {
 	synctest.Test(t, func(t *testing.T) {
 		client, near := memnet.Pipe(window)
 		far, backend := memnet.Pipe(window)
-		r := start(t, opts, client, near, far, backend)
-		r.inside = true
+		r := &rig{t: t, inside: true, client: client, backend: backend}
+		r.start(Run, near, far, opts)
 		defer r.stop()
 		f(r)
 	})
 }
 
-func start(t *testing.T, opts Options, client, near, far, backend Conn) *rig {
-	ctx, cancel := context.WithCancel(t.Context())
-	r := &rig{t: t, client: client, backend: backend, cancel: cancel, ended: make(chan struct{})}
+func (r *rig) start(e engine, near, far Conn, opts Options) {
+	ctx, cancel := context.WithCancel(r.t.Context())
+	r.cancel, r.ended = cancel, make(chan struct{})
 	go func() {
 		defer close(r.ended)
-		r.res, r.err = Run(ctx, near, far, opts)
+		r.res, r.err = e(ctx, near, far, opts)
 	}()
-	return r
 }
 
 // stop ends the relay and closes the far ends. A test that is about the end waits for it first, with wantEnd.

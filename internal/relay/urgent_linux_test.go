@@ -12,11 +12,17 @@ import (
 // TestUrgentDataLosesNothingElse: splice(2) stops at the mark, and takes the end of the
 // stream for the end of everything. What lies behind the mark must arrive.
 func TestUrgentDataLosesNothingElse(t *testing.T) {
+	for name, e := range engines {
+		t.Run(name, func(t *testing.T) { pastUrgent(t, e) })
+	}
+}
+
+func pastUrgent(t *testing.T, e engine) {
 	client, nearClient := tcpPair(t)
 	nearBackend, backend := tcpPair(t)
 	done := make(chan Result, 1)
 	go func() {
-		r, _ := Run(t.Context(), nearClient, nearBackend, Options{})
+		r, _ := e(t.Context(), nearClient, nearBackend, Options{})
 		done <- r
 	}()
 	say(t, client, "last, ")

@@ -1,0 +1,327 @@
+package loop
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Events is what may have changed on a descriptor, as epoll_ctl(2) names it.
+type Events uint32
+
+// The events. Hup, Err and, once asked for, HangingUp come with what was watched for.
+const (
+	In        Events = unix.EPOLLIN
+	Out       Events = unix.EPOLLOUT
+	Urgent    Events = unix.EPOLLPRI
+	HangingUp Events = unix.EPOLLRDHUP // the peer has ended its stream
+	Err       Events = unix.EPOLLERR
+	Hup       Events = unix.EPOLLHUP // neither direction carries anything more
+	Edge      Events = 1 << 31       // once for each change, not for as long as it lasts
+	Exclusive Events = unix.EPOLLEXCLUSIVE
+)
+
+// A Handler is called when something may have changed on a descriptor that is watched for it; tag is the one that was
+// given to [Loop.Watch]. Contain is called when a method of the handler has panicked, with what it panicked with: it
+// must give up what the handler holds.
+type Handler interface {
+	Ready(tag int, events Events)
+	Contain(panicked any)
+}
+
+// A Task is work for a loop.
+type Task interface{ Do() }
+
+// A Token names a handler that has joined a loop. The zero value names none.
+type Token struct{ slot, generation uint32 }
+
+const (
+	tagBits   = 3
+	batchSize = 256      // events of one wait
+	scratch   = 64 << 10 // bytes; of [Loop.Scratch]
+)
+
+// MaxTag is the highest tag.
+const MaxTag = 1<<tagBits - 1
+
+// wakeSlot is in the events of the descriptor by which others wake the loop; no handler's slot.
+const wakeSlot = -1
+
+type slot struct {
+	handler    Handler
+	generation uint32
+}
+
+// A Loop runs handlers on one goroutine. All methods but Post, Load, Claim and Yield are for that goroutine alone.
+type Loop struct {
+	group  *Group
+	epoll  int
+	wakeup int // eventfd
+	slots  []slot
+	free   []uint32
+	events []unix.EpollEvent
+	now    time.Time // of this turn
+	timers timers
+	again  []Task // to be run after the events of the next turn
+	crowd  int    // events of this turn
+	buf    []byte
+	pipes  []*Pipe
+
+	load     atomic.Int32 // what it was told that it carries
+	sleeping atomic.Bool
+	mu       sync.Mutex // guards the fields below
+	inbox    []Task
+	closed   bool
+}
+
+func newLoop(g *Group) (*Loop, error) {
+	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, os.NewSyscallError("epoll_create1", err)
+	}
+	wakeup, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err != nil {
+		_ = unix.Close(epoll)
+		return nil, os.NewSyscallError("eventfd", err)
+	}
+	l := &Loop{group: g, epoll: epoll, wakeup: wakeup, events: make([]unix.EpollEvent, batchSize), now: time.Now(), buf: make([]byte, scratch)}
+	event := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET, Fd: wakeSlot}
+	if err := unix.EpollCtl(epoll, unix.EPOLL_CTL_ADD, wakeup, &event); err != nil {
+		return nil, errors.Join(os.NewSyscallError("epoll_ctl", err), l.close())
+	}
+	return l, nil
+}
+
+// Now is the time of this turn: that of the newest wait's end.
+func (l *Loop) Now() time.Time { return l.now }
+
+// Clock is Now as the time since the group was made, which takes less room.
+func (l *Loop) Clock() time.Duration { return l.now.Sub(l.group.born) }
+
+// Scratch is a buffer that anything on the loop may use until it returns.
+func (l *Loop) Scratch() []byte { return l.buf }
+
+// Crowd is how many events this turn has: who has much to do takes less at a time when others wait.
+func (l *Loop) Crowd() int { return l.crowd + len(l.again) }
+
+// Group returns the loops that this one belongs to.
+func (l *Loop) Group() *Group { return l.group }
+
+// Join gives h a place in the loop.
+func (l *Loop) Join(h Handler) Token {
+	if n := len(l.free); n > 0 {
+		at := l.free[n-1]
+		l.free = l.free[:n-1]
+		l.slots[at].handler = h
+		return Token{at, l.slots[at].generation}
+	}
+	l.slots = append(l.slots, slot{h, 1})
+	return Token{uint32(len(l.slots) - 1), 1}
+}
+
+// Leave takes the place back: no event reaches the handler any more. Its descriptors are to be closed or forgotten.
+func (l *Loop) Leave(t Token) {
+	if l.handler(t) == nil {
+		return
+	}
+	s := &l.slots[t.slot]
+	s.handler = nil
+	s.generation++
+	l.free = append(l.free, t.slot)
+}
+
+func (l *Loop) handler(t Token) Handler {
+	if t.generation == 0 || int(t.slot) >= len(l.slots) || l.slots[t.slot].generation != t.generation {
+		return nil
+	}
+	return l.slots[t.slot].handler
+}
+
+// Replace puts h in the place of the handler that t names.
+func (l *Loop) Replace(t Token, h Handler) {
+	if l.handler(t) != nil {
+		l.slots[t.slot].handler = h
+	}
+}
+
+// Each calls f with every handler that has joined. f may let its own leave.
+func (l *Loop) Each(f func(Handler)) {
+	for i := range l.slots {
+		if h := l.slots[i].handler; h != nil {
+			f(h)
+		}
+	}
+}
+
+// Watch watches a descriptor for the handler that t names.
+func (l *Loop) Watch(fd int, t Token, tag int, events Events) error {
+	return l.control(unix.EPOLL_CTL_ADD, fd, t, tag, events)
+}
+
+// Rewatch changes what a descriptor is watched for. What is true already is told again.
+func (l *Loop) Rewatch(fd int, t Token, tag int, events Events) error {
+	return l.control(unix.EPOLL_CTL_MOD, fd, t, tag, events)
+}
+
+// Forget ends the watch of a descriptor that stays open.
+func (l *Loop) Forget(fd int) error { return l.control(unix.EPOLL_CTL_DEL, fd, Token{}, 0, 0) }
+
+func (l *Loop) control(op, fd int, t Token, tag int, events Events) error {
+	event := unix.EpollEvent{Events: uint32(events), Fd: int32(t.slot<<tagBits | uint32(tag)), Pad: int32(t.generation)}
+	if err := epollCtl(l.epoll, op, fd, &event); err != nil {
+		return os.NewSyscallError("epoll_ctl", err)
+	}
+	return nil
+}
+
+// Again runs t in the next turn, behind its events.
+func (l *Loop) Again(t Task) { l.again = append(l.again, t) }
+
+// Post gives the loop work from any goroutine. It never blocks. Tasks run in the order in which they were posted. It
+// is false when the loop has ended and will not do it.
+func (l *Loop) Post(t Task) bool {
+	l.mu.Lock()
+	if l.closed {
+		l.mu.Unlock()
+		return false
+	}
+	l.inbox = append(l.inbox, t)
+	l.mu.Unlock()
+	if l.sleeping.CompareAndSwap(true, false) {
+		_, _ = unix.Write(l.wakeup, []byte{1, 0, 0, 0, 0, 0, 0, 0}) // full only if it is awake anyway
+	}
+	return true
+}
+
+// Claim and Yield count what the loop carries, for [Group.Quietest].
+func (l *Loop) Claim() { l.load.Add(1) }
+
+// Yield takes one Claim back.
+func (l *Loop) Yield() { l.load.Add(-1) }
+
+// Load is how much the loop carries.
+func (l *Loop) Load() int { return int(l.load.Load()) }
+
+// run is the loop. It ends after [Group.Stop], when all that was posted before has been done.
+func (l *Loop) run() {
+	var spare []Task
+	for {
+		n := l.wait()
+		l.now = time.Now()
+		l.crowd = n
+		due := l.again
+		l.again = spare[:0]
+		for i := range l.events[:n] {
+			l.crowd--
+			l.dispatch(&l.events[i])
+		}
+		l.do(due)
+		clear(due)
+		spare = due
+		l.fire()
+		if !l.drain() {
+			return
+		}
+	}
+}
+
+// wait returns the number of events. It sleeps only while nothing else is to be done.
+func (l *Loop) wait() int {
+	timeout := -1
+	if len(l.timers) > 0 {
+		timeout = l.timers.until(time.Now())
+	}
+	if len(l.again) > 0 {
+		timeout = 0
+	}
+	if timeout != 0 {
+		l.sleeping.Store(true)
+		if l.posted() {
+			timeout = 0
+		}
+	}
+	n, err := epollWait(l.epoll, l.events, timeout)
+	l.sleeping.Store(false)
+	if err != nil && err != unix.EINTR {
+		panic(fmt.Sprintf("epoll_wait: %v", err)) // a closed or wrong descriptor: nothing could go on
+	}
+	return max(n, 0)
+}
+
+func (l *Loop) posted() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.inbox) > 0 || l.closed
+}
+
+func (l *Loop) dispatch(e *unix.EpollEvent) {
+	if e.Fd == wakeSlot {
+		var b [8]byte
+		_, _ = recvFrom(l.wakeup, b[:])
+		return
+	}
+	h := l.handler(Token{uint32(e.Fd) >> tagBits, uint32(e.Pad)})
+	if h == nil {
+		return
+	}
+	defer contain(h)
+	h.Ready(int(e.Fd)&MaxTag, Events(e.Events))
+}
+
+// contain keeps a panic of one handler from ending the loop, and with it everybody else's connections.
+func contain(h any) {
+	if p := recover(); p != nil {
+		if c, ok := h.(interface{ Contain(any) }); ok {
+			c.Contain(p)
+			return
+		}
+		panic(p)
+	}
+}
+
+func (l *Loop) do(tasks []Task) {
+	for _, t := range tasks {
+		doOne(t)
+	}
+}
+
+func doOne(t Task) {
+	defer contain(t)
+	t.Do()
+}
+
+func (l *Loop) fire() {
+	for t := l.timers.pop(l.now); t != nil; t = l.timers.pop(l.now) {
+		doOne(t.task)
+	}
+}
+
+// drain does what was posted. It is false when the loop is to end.
+func (l *Loop) drain() bool {
+	l.mu.Lock()
+	tasks, closed := l.inbox, l.closed
+	l.inbox = nil
+	l.mu.Unlock()
+	l.do(tasks)
+	return !closed
+}
+
+func (l *Loop) stop() {
+	l.mu.Lock()
+	l.closed = true
+	l.mu.Unlock()
+	_, _ = unix.Write(l.wakeup, []byte{1, 0, 0, 0, 0, 0, 0, 0})
+}
+
+func (l *Loop) close() error {
+	for _, p := range l.pipes {
+		p.close()
+	}
+	l.pipes = nil
+	return errors.Join(unix.Close(l.wakeup), unix.Close(l.epoll))
+}
