@@ -20,6 +20,7 @@ import (
 	"github.com/rouse-proxy/rouse/internal/driver/exec"
 	"github.com/rouse-proxy/rouse/internal/event"
 	"github.com/rouse-proxy/rouse/internal/gate"
+	"github.com/rouse-proxy/rouse/internal/loop"
 	"github.com/rouse-proxy/rouse/internal/probe"
 	"github.com/rouse-proxy/rouse/internal/proxy"
 	"github.com/rouse-proxy/rouse/internal/relay"
@@ -47,6 +48,7 @@ type App struct {
 	events    *event.Log
 	store     *state.Dir
 	parts     map[string]*part // by target name
+	loops     *loop.Group      // nil where there are none
 	listeners []*listener
 	cleanups  []func() error // run backwards by close
 }
@@ -65,6 +67,9 @@ func New(opts Options) (_ *App, err error) {
 		a.logger = slog.New(slog.DiscardHandler)
 	}
 	a.events = event.NewLog(append([]func(event.Event){logSink(a.logger)}, opts.Sinks...)...)
+	if len(opts.Sinks) == 0 {
+		a.events = a.events.AtLeast(leastLevel(a.logger))
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.close())
@@ -80,6 +85,9 @@ func New(opts Options) (_ *App, err error) {
 		if err := a.addTarget(t); err != nil {
 			return nil, err
 		}
+	}
+	if err := a.openLoops(); err != nil {
+		return nil, err
 	}
 	if err := a.listen(); err != nil {
 		return nil, err
@@ -98,6 +106,16 @@ func logSink(logger *slog.Logger) func(event.Event) {
 			logger.LogAttrs(context.Background(), level, string(e.Kind), e.Attrs()...)
 		}
 	}
+}
+
+// leastLevel is the lowest level that is logged.
+func leastLevel(logger *slog.Logger) slog.Level {
+	for _, level := range []slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn} {
+		if logger.Enabled(context.Background(), level) {
+			return level
+		}
+	}
+	return slog.LevelError
 }
 
 func (a *App) openState() error {
@@ -139,14 +157,14 @@ func (a *App) closeStore() error {
 
 func (a *App) listen() error {
 	// A hook must always find its descriptors, most of all when clients have taken all they may.
-	reserve := gate.Reserve + len(a.cfg.Targets)*(exec.Descriptors+probe.Descriptors)
+	reserve := gate.Reserve + len(a.cfg.Targets)*(exec.Descriptors+probe.Descriptors) + loop.Descriptors(loopOptions())
 	if limit := gate.DescriptorLimit(); limit < uint64(reserve)+gate.PerClient {
 		a.logger.Warn("the limit of open files is too low for hooks and even one client; raise it (ulimit -n, LimitNOFILE=)",
 			"limit", limit, "wanted", reserve+gate.PerClient)
 	}
 	slots := gate.NewSlots(gate.Capacity(gate.DescriptorLimit(), uint64(reserve)))
-	a.logger.Debug("limit of clients", "clients", slots.Cap(), "descriptors", gate.DescriptorLimit(), "reserved", reserve)
-	for _, r := range a.cfg.Routes {
+	a.logger.Info("limit of clients", "clients", slots.Cap(), "descriptors", gate.DescriptorLimit(), "reserved", reserve)
+	for i, r := range a.cfg.Routes {
 		p := a.parts[r.Target]
 		lc := net.ListenConfig{KeepAliveConfig: relay.KeepAlive()} // for those who wait; the relay sets its own
 		// Of a multipath connection the kernel tells too little: a client that leaves while it waits would not be seen.
@@ -163,6 +181,7 @@ func (a *App) listen() error {
 		a.listeners = append(a.listeners, &listener{ln, proxy.New(proxy.Options{
 			Target: p.target, Dial: p.prober.Dial, Slots: slots,
 			Patience: p.patience(), Events: a.events, Logger: a.logger,
+			Loops: a.loops, Home: i, Direct: a.direct,
 		})})
 	}
 	return nil
@@ -192,7 +211,13 @@ func (a *App) Run(ctx context.Context) error {
 	for _, p := range a.parts {
 		lives.Go(func() { p.run(living) })
 	}
+	if a.loops != nil {
+		a.loops.Start()
+	}
 	err := a.serve(ctx)
+	if a.loops != nil {
+		a.loops.Stop()
+	}
 	if a.cfg.OnExit == config.OnExitStop {
 		err = errors.Join(err, a.stopTargets())
 	}
@@ -215,7 +240,7 @@ func (a *App) serve(ctx context.Context) error {
 	defer serves.Wait()
 	for _, l := range a.listeners {
 		a.logger.Info("listening for clients", "address", l.Addr().String())
-		serves.Go(func() { ended <- l.proxy.Serve(accepting, serving, l) })
+		serves.Go(func() { ended <- l.proxy.Serve(accepting, serving, l.Listener) })
 	}
 	var errs []error
 	var drained <-chan time.Time

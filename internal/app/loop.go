@@ -27,6 +27,18 @@ func (a *App) dial(ctx context.Context, network, address string) (net.Conn, erro
 	return conn, nil
 }
 
+// direct returns where an address leads that needs no name to be resolved, unless that is one of our own listeners.
+func (a *App) direct(address string) (netip.AddrPort, error) {
+	to, err := netip.ParseAddrPort(address)
+	if err != nil || to.Addr().Zone() != "" {
+		return netip.AddrPort{}, nil // a name, or what only the resolver understands
+	}
+	if to = netip.AddrPortFrom(to.Addr().Unmap(), to.Port()); a.isOwn(to) {
+		return netip.AddrPort{}, errLoop
+	}
+	return to, nil
+}
+
 // isOwn says whether one of our listeners gets what is sent to the address.
 func (a *App) isOwn(remote netip.AddrPort) bool {
 	return slices.ContainsFunc(a.listeners, func(l *listener) bool {

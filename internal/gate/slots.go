@@ -5,11 +5,15 @@
 // waiting clients must not run into the limit.
 package gate
 
-import "context"
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+)
 
 // What one process needs in descriptors.
 const (
-	PerClient = 6  // a relayed client: two sockets and two pipes, which the kernel splices through
+	PerClient = 2  // a relayed client: two sockets
 	Reserve   = 24 // kept back for the process: logs, state files, listeners, name lookups, and what the runtime holds
 )
 
@@ -26,36 +30,73 @@ func Capacity(limit, reserve uint64) int {
 // Slots is a budget of clients that may be served at once. Any number of
 // listeners may share one.
 type Slots struct {
-	free chan struct{}
+	most  int64
+	taken atomic.Int64
+	eager atomic.Bool // somebody waits for a slot
+
+	mu      sync.Mutex // guards waiting
+	waiting []func()
 }
 
 // NewSlots returns a budget of n clients.
-func NewSlots(n int) *Slots {
-	return &Slots{free: make(chan struct{}, n)}
-}
+func NewSlots(n int) *Slots { return &Slots{most: int64(n)} }
 
 // Cap returns the budget's size.
-func (s *Slots) Cap() int { return cap(s.free) }
+func (s *Slots) Cap() int { return int(s.most) }
 
 // TryAcquire takes a slot if one is free.
 func (s *Slots) TryAcquire() bool {
-	select {
-	case s.free <- struct{}{}:
-		return true
-	default:
-		return false
+	for {
+		n := s.taken.Load()
+		if n >= s.most {
+			return false
+		}
+		if s.taken.CompareAndSwap(n, n+1) {
+			return true
+		}
 	}
 }
 
 // Acquire waits for a free slot or the end of ctx.
 func (s *Slots) Acquire(ctx context.Context) error {
-	select {
-	case s.free <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
+	for !s.TryAcquire() {
+		free := make(chan struct{})
+		s.WhenFree(func() { close(free) })
+		select {
+		case <-free:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return nil
+}
+
+// WhenFree calls f once, when there is, or may be, a free slot: at once if there is one now. f must be quick.
+func (s *Slots) WhenFree(f func()) {
+	s.mu.Lock()
+	s.waiting = append(s.waiting, f)
+	s.eager.Store(true)
+	s.mu.Unlock()
+	if s.taken.Load() < s.most { // given back before it was known that somebody waits
+		s.tell()
 	}
 }
 
 // Release gives a slot back.
-func (s *Slots) Release() { <-s.free }
+func (s *Slots) Release() {
+	s.taken.Add(-1)
+	if s.eager.Load() {
+		s.tell()
+	}
+}
+
+func (s *Slots) tell() {
+	s.mu.Lock()
+	waiting := s.waiting
+	s.waiting = nil
+	s.eager.Store(false)
+	s.mu.Unlock()
+	for _, f := range waiting {
+		f()
+	}
+}

@@ -3,6 +3,8 @@ package gate
 import (
 	"context"
 	"errors"
+	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -11,7 +13,7 @@ func TestCapacityCountsReleasedClients(t *testing.T) {
 		limit, reserve uint64
 		want           int
 	}{
-		{20000, 48, 3325}, {1024, 48, 162}, {64, 48, 2}, {48, 48, 1}, {0, 48, 1}, {1 << 62, 48, 1 << 20},
+		{20000, 48, 9976}, {1024, 48, 488}, {64, 48, 8}, {48, 48, 1}, {0, 48, 1}, {1 << 62, 48, 1 << 20},
 	} {
 		if got := Capacity(c.limit, c.reserve); got != c.want {
 			t.Errorf("Capacity(%d, %d) = %d, want %d", c.limit, c.reserve, got, c.want)
@@ -33,5 +35,50 @@ func TestSlotsAreGivenBack(t *testing.T) {
 	s.Release()
 	if err := s.Acquire(t.Context()); err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestWhoeverWaitsForASlotIsToldOnce(t *testing.T) {
+	s := NewSlots(1)
+	told := 0
+	s.WhenFree(func() { told++ })
+	if told != 1 {
+		t.Fatalf("told %d times of a slot that is free, want once", told)
+	}
+	s.TryAcquire()
+	s.WhenFree(func() { told++ })
+	if told != 1 {
+		t.Fatal("told of a slot though none is free")
+	}
+	s.Release()
+	s.TryAcquire()
+	s.Release()
+	if told != 2 {
+		t.Errorf("told %d times, want twice", told)
+	}
+}
+
+func TestManyTakeTurnsInAFullBudget(t *testing.T) {
+	s := NewSlots(2)
+	var inside, most atomic.Int32
+	var all sync.WaitGroup
+	for range 16 {
+		all.Go(func() {
+			for range 200 {
+				if err := s.Acquire(t.Context()); err != nil {
+					t.Error(err)
+					return
+				}
+				if n := inside.Add(1); n > most.Load() {
+					most.Store(n)
+				}
+				inside.Add(-1)
+				s.Release()
+			}
+		})
+	}
+	all.Wait()
+	if most.Load() > 2 {
+		t.Errorf("%d were inside at once, want at most 2", most.Load())
 	}
 }

@@ -142,13 +142,6 @@ func (l *Loop) handler(t Token) Handler {
 	return l.slots[t.slot].handler
 }
 
-// Replace puts h in the place of the handler that t names.
-func (l *Loop) Replace(t Token, h Handler) {
-	if l.handler(t) != nil {
-		l.slots[t.slot].handler = h
-	}
-}
-
 // Each calls f with every handler that has joined. f may let its own leave.
 func (l *Loop) Each(f func(Handler)) {
 	for i := range l.slots {

@@ -151,14 +151,14 @@ func (p *Prober) bind(address string) func(context.Context) (net.Conn, error) {
 
 func (p *Prober) dial(ctx context.Context, address string) (net.Conn, error) {
 	conn, err := p.opts.Dial(ctx, "tcp", address)
-	if err != nil && ourFault(err) {
+	if err != nil && OurFault(err) {
 		err = fmt.Errorf("%w: %w", ErrCannotAsk, err)
 	}
 	return conn, err
 }
 
-// ourFault tells a failure that lies on this machine from one of the target's.
-func ourFault(err error) bool {
+// OurFault tells a failure that lies on this machine from one of the target's.
+func OurFault(err error) bool {
 	for _, errno := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EADDRNOTAVAIL, syscall.ENETUNREACH} {
 		if errors.Is(err, errno) {
 			return true

@@ -16,8 +16,8 @@ import (
 	"github.com/rouse-proxy/rouse/internal/memnet"
 )
 
-// guest is one client's plan.
-type guest struct {
+// visitor is one client's plan.
+type visitor struct {
 	comes  time.Duration // after the town opened
 	bytes  int
 	stays  time.Duration // between its bytes and its end
@@ -29,21 +29,21 @@ type guest struct {
 // back, whole, or a reset; no stop begins under a client; all counts end at zero (town.leave).
 func TestLivesInTown(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		guests := rapid.SliceOfN(rapid.Custom(func(rt *rapid.T) guest {
-			return guest{
+		visitors := rapid.SliceOfN(rapid.Custom(func(rt *rapid.T) visitor {
+			return visitor{
 				comes:  time.Duration(rapid.IntRange(0, 4*3600).Draw(rt, "comes")) * time.Second,
 				bytes:  rapid.IntRange(0, 150_000).Draw(rt, "bytes"),
 				stays:  time.Duration(rapid.IntRange(0, 1200).Draw(rt, "stays")) * time.Second,
 				leaves: rapid.IntRange(0, 2).Draw(rt, "leaves"),
 			}
-		}), 1, 25).Draw(rt, "guests")
+		}), 1, 25).Draw(rt, "visitors")
 		boot := time.Duration(rapid.IntRange(0, 9).Draw(rt, "boot")) * time.Second
 		stop := time.Duration(rapid.IntRange(0, 50).Draw(rt, "stop")) * time.Second
 		deaths := rapid.SliceOfN(rapid.IntRange(0, 4*3600), 0, 3).Draw(rt, "deaths")
 		failing := rapid.Bool().Draw(rt, "failing")
 		var failure string
 		synctest.Test(t, func(t *testing.T) {
-			failure = day(t, guests, deaths, &town{boot: boot, stopTime: stop}, failing)
+			failure = day(t, visitors, deaths, &town{boot: boot, stopTime: stop}, failing)
 		})
 		if failure != "" {
 			rt.Fatal(failure)
@@ -52,7 +52,7 @@ func TestLivesInTown(t *testing.T) {
 }
 
 // day plays one and returns what went wrong.
-func day(t *testing.T, guests []guest, deaths []int, tw *town, failing bool) string {
+func day(t *testing.T, visitors []visitor, deaths []int, tw *town, failing bool) string {
 	open(t, tw, options{})
 	var mu sync.Mutex // guards failure
 	failure := ""
@@ -66,7 +66,7 @@ func day(t *testing.T, guests []guest, deaths []int, tw *town, failing bool) str
 		time.AfterFunc(90*time.Minute, tw.heal)
 	}
 	var all sync.WaitGroup
-	for _, g := range guests {
+	for _, g := range visitors {
 		all.Go(func() {
 			time.Sleep(g.comes)
 			if wrong := g.visit(tw); wrong != "" {
@@ -95,7 +95,7 @@ func (tw *town) heal() {
 }
 
 // visit is one client's life; it returns what rouse did wrong.
-func (g guest) visit(tw *town) string {
+func (g visitor) visit(tw *town) string {
 	c, err := tw.net.Dial(tw.t.Context(), front)
 	if err != nil {
 		return "dial: " + err.Error()
@@ -117,7 +117,7 @@ func (g guest) visit(tw *town) string {
 }
 
 // send writes, stays, and leaves as the plan has it.
-func send(c *memnet.Conn, data []byte, g guest) error {
+func send(c *memnet.Conn, data []byte, g visitor) error {
 	if _, err := c.Write(data); err != nil {
 		return err
 	}

@@ -11,12 +11,14 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"runtime/debug"
 	"sync"
 	"time"
 
 	"github.com/rouse-proxy/rouse/internal/event"
 	"github.com/rouse-proxy/rouse/internal/gate"
+	"github.com/rouse-proxy/rouse/internal/loop"
 	"github.com/rouse-proxy/rouse/internal/target"
 )
 
@@ -30,20 +32,29 @@ const (
 type Waker interface {
 	Name() string
 	Acquire(ctx context.Context, cause string) (*target.Hold, error)
+	TryHold(h *target.Hold) bool
+	Ask(h *target.Hold, w target.Waiter)
 	Status() target.Status
 }
 
 // A Dialer connects to a backend that is ready.
 type Dialer func(ctx context.Context, address string) (net.Conn, error)
 
-// Options describe a listener. All but Patience and Logger are needed.
+// Options describe a listener. Target, Dial, Slots and Events are needed; Direct too where there are Loops.
 type Options struct {
-	Target   Waker
-	Dial     Dialer
-	Slots    *gate.Slots
-	Patience time.Duration // longest wait of one client, all in all; 15m when 0
-	Events   *event.Log
-	Logger   *slog.Logger
+	Target      Waker
+	Dial        Dialer
+	Slots       *gate.Slots
+	Patience    time.Duration // longest wait of one client, all in all; 15m when 0
+	ReleaseRate float64       // clients a second that are let through to a target that has woken; no limit when 0
+	Events      *event.Log
+	Logger      *slog.Logger
+
+	// Loops carry the clients of a TCP listener of the kernel; nil, as on systems without them: a goroutine carries each.
+	Loops *loop.Group
+	Home  int // which of the loops those are with who wait
+	// Direct returns where to connect to for an address, if that needs no name to be resolved; else the zero AddrPort.
+	Direct func(address string) (netip.AddrPort, error)
 }
 
 // A Listener serves the clients of one route.
@@ -68,6 +79,9 @@ func New(opts Options) *Listener {
 // serving ends are cut. It closes ln.
 func (l *Listener) Serve(accepting, serving context.Context, ln net.Listener) error {
 	defer ln.Close()
+	if served, err := l.serveLoops(accepting, serving, ln); served {
+		return err
+	}
 	defer context.AfterFunc(accepting, func() { _ = ln.Close() })()
 	var clients sync.WaitGroup
 	defer clients.Wait()
@@ -121,10 +135,13 @@ func (l *Listener) accept(ctx context.Context, ln net.Listener) (net.Conn, error
 // held has been given back by then.
 func (l *Listener) contain(conn net.Conn) {
 	if p := recover(); p != nil {
-		l.opts.Logger.Error("a fault of rouse itself has cut one client; please report it",
-			"target", l.opts.Target.Name(), "panic", p, "stack", string(debug.Stack()))
+		l.faulted(fmt.Sprintf("%v\n%s", p, debug.Stack()))
 		reset(conn)
 	}
+}
+
+func (l *Listener) faulted(what any) {
+	l.opts.Logger.Error("a fault of rouse itself has cut one client; please report it", "target", l.opts.Target.Name(), "panic", what)
 }
 
 // reset ends a connection so that its peer knows that something was lost.

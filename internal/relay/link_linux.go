@@ -142,12 +142,13 @@ func (k *Link) Start(o LinkOptions) {
 		}
 		e.mark(socket.Seen)
 	}
-	o.Loop.Replace(o.Token, k)
 	k.work()
 }
 
 // Bytes returns how many were moved so far: from the client, and to it.
-func (k *Link) Bytes() (sent, received int64) { return k.ends[theClient].moved, k.ends[theBackend].moved }
+func (k *Link) Bytes() (sent, received int64) {
+	return k.ends[theClient].moved, k.ends[theBackend].moved
+}
 
 // Ready is for the loop.
 func (k *Link) Ready(tag int, events loop.Events) {

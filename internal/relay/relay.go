@@ -92,7 +92,7 @@ type Result struct {
 	Ended    time.Time // when both connections were closed
 	// LastSent and LastReceived are when the last of these bytes were written; zero if there were none.
 	LastSent, LastReceived time.Time
-	End      End
+	End                    End
 	// BackendFirst says that the backend ended its stream, or died, before the client did.
 	BackendFirst bool
 }

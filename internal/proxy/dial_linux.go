@@ -1,0 +1,259 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"runtime/debug"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/rouse-proxy/rouse/internal/event"
+	"github.com/rouse-proxy/rouse/internal/loop"
+	"github.com/rouse-proxy/rouse/internal/probe"
+	"github.com/rouse-proxy/rouse/internal/relay"
+)
+
+// dial connects to the backend: by the connection that proved the target ready, or by its own.
+func (g *guest) dial() {
+	g.state = dialing
+	if g.waited {
+		if err := g.loop.Rewatch(int(g.fd), g.token, relay.ClientTag, relay.LinkEvents); err != nil {
+			g.refuse(fmt.Errorf("watching the client: %w", err))
+			return
+		}
+		g.wait.dialed = g.loop.Clock()
+	}
+	if conn := g.hold.TakeConn(); conn != nil && g.takeOver(conn) {
+		return
+	}
+	address := g.hold.Address()
+	to, err := g.door.opts.Direct(address)
+	switch {
+	case err != nil:
+		g.failed(err)
+	case !to.IsValid():
+		g.dialByName(address)
+	default:
+		g.try(to)
+	}
+}
+
+// takeOver uses a connection that exists.
+func (g *guest) takeOver(conn net.Conn) bool {
+	tcp, ok := conn.(*net.TCPConn)
+	if !ok {
+		_ = conn.Close()
+		return false
+	}
+	fd, err := loop.Steal(tcp)
+	if err != nil {
+		return false // closed already
+	}
+	g.back, g.tag = int32(fd), 1
+	if err := g.loop.Watch(fd, g.token, int(g.tag), relay.LinkEvents); err != nil {
+		g.refuse(fmt.Errorf("watching the backend: %w", err))
+		return true
+	}
+	g.connected(0)
+	return true
+}
+
+// try starts one more attempt. The ones before go on, the oldest excepted when there are too many.
+func (g *guest) try(to netip.AddrPort) {
+	fd, err := loop.Connect(to)
+	if err != nil {
+		g.attemptFailed(-1, &net.OpError{Op: "dial", Net: "tcp", Addr: net.TCPAddrFromAddrPort(to), Err: err})
+		return
+	}
+	if g.back >= 0 {
+		g.wait.older = append(g.wait.older, attempt{g.back, g.tag})
+		if len(g.wait.older) >= mostTries {
+			loop.Close(int(g.wait.older[0].fd))
+			g.wait.older = g.wait.older[1:]
+		}
+	}
+	g.back, g.tag = int32(fd), g.tag%mostTries+1
+	if err := g.loop.Watch(fd, g.token, int(g.tag), relay.LinkEvents); err != nil {
+		g.refuse(fmt.Errorf("watching the backend: %w", err))
+		return
+	}
+	if g.wait != nil {
+		g.loop.Arm(&g.wait.timer, g.door.release.beat(g))
+		return
+	}
+	g.young().add(g)
+}
+
+func (g *guest) young() *young {
+	for _, m := range g.door.doormen {
+		if m.loop == g.loop {
+			return &m.young
+		}
+	}
+	return nil // every loop has a doorman
+}
+
+// again comes after the beat: nobody has answered yet.
+func (g *guest) again() {
+	g.patient()
+	if g.wait.dialed == 0 {
+		g.wait.dialed = g.loop.Clock() - dialBeat
+	}
+	g.door.release.lost(g)
+	to, err := g.door.opts.Direct(g.hold.Address())
+	switch {
+	case g.loop.Clock()-g.wait.dialed >= dialTimeout:
+		g.drop()
+		g.failed(fmt.Errorf("dialing %s: no answer within %v", g.hold.Address(), dialTimeout))
+	case err != nil:
+		g.drop()
+		g.failed(err)
+	default:
+		g.try(to)
+	}
+}
+
+// dialByName lets a goroutine resolve and dial: the name may stand for many addresses.
+func (g *guest) dialByName(address string) {
+	ctx, cancel := context.WithTimeout(context.Background(), dialTimeout)
+	g.patient().cancel = cancel
+	g.loop.Disarm(&g.wait.timer)
+	n := &named{guest: g}
+	go n.dial(ctx, cancel, address)
+}
+
+// named is a dial by name, and the task that brings its result.
+type named struct {
+	guest *guest
+	conn  net.Conn
+	err   error
+	fault string
+}
+
+func (n *named) dial(ctx context.Context, cancel context.CancelFunc, address string) {
+	defer n.guest.loop.Post(n)
+	defer cancel()
+	defer n.contain()
+	n.conn, n.err = n.guest.door.opts.Dial(ctx, address)
+}
+
+func (n *named) contain() {
+	if p := recover(); p != nil {
+		n.fault = fmt.Sprintf("%v\n%s", p, debug.Stack())
+	}
+}
+
+// Contain is for the loop.
+func (n *named) Contain(panicked any) { n.guest.Contain(panicked) }
+
+// Do is for the loop.
+func (n *named) Do() {
+	g := n.guest
+	g.wait.cancel = nil
+	switch {
+	case n.fault != "":
+		g.Contain(n.fault)
+	case g.state == leaving:
+		if n.conn != nil {
+			_ = n.conn.Close()
+		}
+		g.finish()
+	case n.err != nil:
+		g.failed(n.err)
+	case !g.takeOver(n.conn):
+		g.failed(fmt.Errorf("dialing %s: %w", g.hold.Address(), net.ErrClosed))
+	}
+}
+
+// answeredBy is the success of one attempt; the others are given up.
+func (g *guest) answeredBy(tag int8, events loop.Events) {
+	if tag != g.tag {
+		for i, a := range g.wait.older {
+			if a.tag == tag {
+				g.wait.older[i], g.back, g.tag = attempt{g.back, g.tag}, a.fd, a.tag
+			}
+		}
+	}
+	g.dropOlder()
+	g.connected(events)
+}
+
+// attemptFailed ends the dial, unless the failure is a silence that another attempt may break.
+func (g *guest) attemptFailed(tag int8, err error) {
+	if err == nil {
+		fd := g.back
+		for _, a := range g.older() {
+			if a.tag == tag {
+				fd = a.fd
+			}
+		}
+		err = &net.OpError{Op: "dial", Net: "tcp", Err: fmt.Errorf("connecting to %s: %w", g.hold.Address(), orReset(loop.SocketError(int(fd))))}
+	}
+	g.drop()
+	g.failed(err)
+}
+
+// orReset gives a socket that is dead without an error one.
+func orReset(err error) error {
+	if err == nil {
+		return unix.ECONNRESET
+	}
+	return err
+}
+
+func (g *guest) older() []attempt {
+	if g.wait == nil {
+		return nil
+	}
+	return g.wait.older
+}
+
+// drop gives up all attempts.
+func (g *guest) drop() {
+	if g.back >= 0 {
+		loop.Close(int(g.back))
+		g.back = -1
+	}
+	g.dropOlder()
+}
+
+func (g *guest) dropOlder() {
+	for _, a := range g.older() {
+		loop.Close(int(a.fd))
+	}
+	if g.wait != nil {
+		g.wait.older = nil
+	}
+}
+
+// failed comes after a dial to which nobody answered, or which could not be made: then nothing is known against the
+// target, and it is made again after a rest. Else the hold becomes a wait, in one step, and the target is asked again.
+func (g *guest) failed(err error) {
+	w := g.patient()
+	g.loop.Disarm(&w.timer)
+	g.door.release.passed(g)
+	w.attempts++
+	if w.trouble == nil || w.trouble.Error() != err.Error() {
+		g.emit(event.Event{Kind: event.BackendSuspect, Err: err})
+	}
+	w.trouble = err
+	if left := g.patience(); left <= 0 {
+		g.refuse(fmt.Errorf("%w; the last try: %w", errPatience, err))
+		return
+	}
+	if !errors.Is(err, probe.ErrCannotAsk) && !probe.OurFault(err) {
+		g.ask()
+		return
+	}
+	g.rest()
+}
+
+// rest keeps answers that change from one moment to the next from being asked for in a spin.
+func (g *guest) rest() {
+	g.state = resting
+	g.loop.Arm(&g.wait.timer, min(dialPause<<min(g.wait.attempts-1, 8), time.Second))
+}

@@ -1,0 +1,221 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/rouse-proxy/rouse/internal/loop"
+	"github.com/rouse-proxy/rouse/internal/relay"
+)
+
+// acceptBatch is how many clients one loop accepts before it looks after those it has.
+const acceptBatch = 8
+
+// A door is one listener on the loops. Every loop accepts at it and carries the clients that it can serve at once. Those
+// that must wait are all with one loop, the home, which releases them in order.
+type door struct {
+	*Listener
+	fd        int
+	home      *loop.Loop
+	doormen   []*doorman
+	release   *release
+	accepting context.Context
+	clients   sync.WaitGroup
+	releasing atomic.Bool // some wait for their turn: newcomers stand behind them
+}
+
+// serveLoops is Serve on the event loops, for a listener that they can take over; false for any other.
+func (l *Listener) serveLoops(accepting, serving context.Context, ln net.Listener) (served bool, err error) {
+	tcp, ok := ln.(*net.TCPListener)
+	if !ok || l.opts.Loops == nil {
+		return false, nil
+	}
+	fd, err := loop.Steal(tcp)
+	if err != nil {
+		return true, fmt.Errorf("taking over the listener %v: %w", ln.Addr(), err)
+	}
+	loop.NoDelay(fd) // whoever is accepted inherits both
+	loop.KeepAlive(fd, relay.KeepAlive())
+	d := newDoor(l, fd, accepting)
+	defer loop.Close(fd)
+	if err := d.open(); err != nil {
+		d.shut()
+		return true, fmt.Errorf("accepting clients on %v: %w", ln.Addr(), err)
+	}
+	<-accepting.Done()
+	d.shut()
+	defer context.AfterFunc(serving, func() { d.cut(context.Cause(serving)) })()
+	d.clients.Wait()
+	return true, nil
+}
+
+func newDoor(l *Listener, fd int, accepting context.Context) *door {
+	loops := l.opts.Loops.Loops()
+	d := &door{Listener: l, fd: fd, accepting: accepting, home: loops[l.opts.Home%len(loops)]}
+	d.release = newRelease(d)
+	for _, on := range loops {
+		m := &doorman{door: d, loop: on}
+		m.timer = loop.NewTimer(m)
+		d.doormen = append(d.doormen, m)
+	}
+	return d
+}
+
+// open lets every loop accept, or none.
+func (d *door) open() error {
+	return d.everywhere(func(m *doorman) error {
+		m.token = m.loop.Join(m)
+		m.young.timer = loop.NewTimer(&m.young)
+		return m.watch()
+	})
+}
+
+// shut ends accepting and refuses who waits.
+func (d *door) shut() {
+	_ = d.everywhere(func(m *doorman) error {
+		m.leave()
+		m.each(func(g *guest) {
+			if g.state != linked {
+				g.refuse(context.Cause(d.accepting))
+			}
+		})
+		return nil
+	})
+}
+
+// cut ends the clients that are still there.
+func (d *door) cut(cause error) {
+	_ = d.everywhere(func(m *doorman) error {
+		m.each(func(g *guest) { g.cut(cause) })
+		return nil
+	})
+}
+
+// everywhere calls f on each loop and waits for all.
+func (d *door) everywhere(f func(*doorman) error) error {
+	errs := make(chan error, len(d.doormen))
+	for _, m := range d.doormen {
+		if !m.loop.Post(call(func() { errs <- f(m) })) {
+			errs <- errors.New("the event loop has ended")
+		}
+	}
+	var all []error
+	for range d.doormen {
+		all = append(all, <-errs)
+	}
+	return errors.Join(all...)
+}
+
+// call is a task made of a function.
+type call func()
+
+// Do is for the loop.
+func (f call) Do() { f() }
+
+// A doorman accepts on one loop.
+type doorman struct {
+	door    *door
+	loop    *loop.Loop
+	token   loop.Token
+	timer   loop.Timer // while it pauses
+	pause   time.Duration
+	watches bool
+	left    bool
+	quiet   time.Time // no log line about trouble before this
+	young   young
+}
+
+// each calls f with every client of the door that is on this loop.
+func (m *doorman) each(f func(*guest)) {
+	m.loop.Each(func(h loop.Handler) {
+		if g, ok := h.(*guest); ok && g.door == m.door {
+			f(g)
+		}
+	})
+}
+
+// watch wakes only as many loops as there are clients; a busy one is passed over.
+func (m *doorman) watch() error {
+	if m.left || m.watches {
+		return nil
+	}
+	m.watches = true
+	return m.loop.Watch(m.door.fd, m.token, 0, loop.In|loop.Exclusive)
+}
+
+func (m *doorman) unwatch() {
+	if m.watches {
+		m.watches = false
+		_ = m.loop.Forget(m.door.fd) // it is watched
+	}
+}
+
+func (m *doorman) leave() {
+	m.unwatch()
+	m.left = true
+	m.loop.Disarm(&m.timer)
+	m.loop.Leave(m.token)
+}
+
+// Ready accepts. At the limit of clients the door is not watched any more until one has left; the next ones wait in the
+// kernel's queue.
+func (m *doorman) Ready(int, loop.Events) {
+	for range acceptBatch {
+		if !m.door.opts.Slots.TryAcquire() {
+			m.full()
+			return
+		}
+		fd, from, err := loop.Accept(m.door.fd)
+		if err != nil {
+			m.door.opts.Slots.Release()
+			m.failed(err)
+			return
+		}
+		m.pause = 0
+		m.door.clients.Add(1)
+		admit(m, fd, from)
+	}
+}
+
+// Contain is for the loop: a fault in accepting costs the client that was accepted.
+func (m *doorman) Contain(panicked any) { m.door.faulted(panicked) }
+
+func (m *doorman) full() {
+	m.unwatch()
+	m.complain("at the limit of clients, new ones wait", "limit", m.door.opts.Slots.Cap())
+	m.door.opts.Slots.WhenFree(func() { m.loop.Post(m) })
+}
+
+// failed pauses after trouble that heals by itself, and never ends the door.
+func (m *doorman) failed(err error) {
+	switch err {
+	case unix.EAGAIN, unix.ECONNABORTED: // another loop was quicker; the client has gone already
+		return
+	}
+	m.complain("cannot accept clients, will try again", "err", err)
+	m.unwatch()
+	m.pause = min(max(2*m.pause, firstPause), lastPause)
+	m.loop.Arm(&m.timer, m.pause)
+}
+
+// Do is for the loop: the pause is over, or a slot is free.
+func (m *doorman) Do() {
+	if err := m.watch(); err != nil {
+		m.watches = false
+		m.failed(err)
+	}
+}
+
+func (m *doorman) complain(msg string, args ...any) {
+	if now := m.loop.Now(); now.After(m.quiet) {
+		m.quiet = now.Add(quietTime)
+		m.door.opts.Logger.Warn(msg, append(args, "target", m.door.opts.Target.Name())...)
+	}
+}

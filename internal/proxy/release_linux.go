@@ -1,0 +1,218 @@
+package proxy
+
+import (
+	"time"
+
+	"github.com/rouse-proxy/rouse/internal/loop"
+)
+
+// How a crowd is released on a target that has just become ready.
+const (
+	dialBeat  = 250 * time.Millisecond // a fresh attempt this long after one that nobody answers
+	quickBeat = 40 * time.Millisecond  // the same in a release whose connects take a fraction of it
+	nearTurns = 64                     // turns out at once; a backlog of 128, the usual one, must never overflow
+	farTurns  = 512                    // the same where a connect takes so long that fewer would leave the line idle
+	farAway   = 2 * time.Millisecond
+	hearing   = 10 * time.Millisecond // a backend that says nothing for so long has accepted all the same, we suppose
+	credit    = 5 * time.Millisecond  // of turns that pacing makes up for, as timers are coarse
+)
+
+// A release lets those who waited dial: in order of arrival, and not all at once. The kernel completes connections that
+// nobody has accepted yet, until the backlog of the listener is full; then it drops what asks, and whoever was dropped
+// asks again only a second later. So a turn lasts until the backend has said something, or for a moment. The number of
+// turns out at once starts at 1, grows with each connection that is quick and is halved when one is lost (RFC 5681 has the
+// idea). It belongs to the door's home.
+type release struct {
+	door    *door
+	line    []*guest // in order; those whose state is not queued have gone
+	out     int      // turns taken and not yet over
+	window  int      // turns that may be out at once
+	calm    int      // up to which the window may grow quickly; after a loss it is what was lost at
+	usual   time.Duration
+	shrunk  time.Duration // when, on the loop's clock
+	listen  []heard       // who has connected and heard nothing yet, in order
+	next    time.Duration // when pacing allows the next turn
+	timer   loop.Timer
+	pending bool
+}
+
+type heard struct {
+	guest *guest
+	since time.Duration
+}
+
+func newRelease(d *door) *release {
+	r := &release{door: d, window: 1, calm: farTurns}
+	r.timer = loop.NewTimer(r)
+	return r
+}
+
+// add puts a guest at the end of the line.
+func (r *release) add(g *guest) {
+	if len(r.line) == 0 && r.out == 0 {
+		r.window, r.calm = 1, farTurns // each release finds out anew
+	}
+	r.line = append(r.line, g)
+	r.door.releasing.Store(true)
+	r.soon()
+}
+
+// soon lets the next ones dial in the next turn of the loop, so that those before are served in between.
+func (r *release) soon() {
+	if !r.pending {
+		r.pending = true
+		r.door.home.Again(r)
+	}
+}
+
+// Do is for the loop.
+func (r *release) Do() {
+	r.pending = false
+	now := r.door.home.Clock()
+	r.suppose(now)
+	for len(r.line) > 0 && r.out < r.window && r.next <= now {
+		g := r.line[0]
+		r.line[0] = nil
+		r.line = r.line[1:]
+		if g.state != queued {
+			continue
+		}
+		r.pace(now)
+		r.out++
+		g.wait.turn = true
+		g.guarded(g.dial)
+	}
+	if len(r.line) == 0 {
+		r.line = nil
+		r.door.releasing.Store(false)
+	}
+	r.wake(now)
+}
+
+// pace keeps turns apart where the user wants that.
+func (r *release) pace(now time.Duration) {
+	if rate := r.door.opts.ReleaseRate; rate > 0 {
+		r.next = max(r.next, now-credit) + time.Duration(float64(time.Second)/rate)
+	}
+}
+
+// suppose ends the turns of backends that say nothing.
+func (r *release) suppose(now time.Duration) {
+	for len(r.listen) > 0 && (!r.listen[0].guest.unheard || now-r.listen[0].since >= hearing) {
+		if g := r.listen[0].guest; g.unheard {
+			g.unheard = false
+			r.out--
+		}
+		r.listen = r.listen[1:]
+	}
+	if len(r.listen) == 0 {
+		r.listen = nil
+	}
+}
+
+// wake arms the timer for what no event will tell.
+func (r *release) wake(now time.Duration) {
+	switch {
+	case len(r.line) > 0 && r.out < r.window && r.next > now:
+		r.door.home.Arm(&r.timer, r.next-now)
+	case len(r.listen) > 0:
+		r.door.home.Arm(&r.timer, max(r.listen[0].since+hearing-now, time.Millisecond))
+	}
+}
+
+// connected notes that a guest's dial was answered.
+func (r *release) connected(g *guest) {
+	if !g.wait.turn {
+		return
+	}
+	g.wait.turn = false
+	now := r.door.home.Clock()
+	took := now - g.wait.dialed
+	if r.usual == 0 {
+		r.usual = took
+	}
+	r.usual += (took - r.usual) / 8
+	r.grow()
+	g.unheard = true
+	r.listen = append(r.listen, heard{g, now})
+	r.soon()
+}
+
+func (r *release) grow() {
+	most := nearTurns
+	if r.usual > farAway {
+		most = farTurns
+	}
+	if r.window < min(most, r.calm) {
+		r.window++
+	}
+}
+
+// hear notes that a guest's backend has said something, or that the guest has gone.
+func (r *release) hear(g *guest) {
+	if _, received := g.link.Bytes(); received > 0 || g.state == over {
+		g.unheard = false
+		r.out--
+		r.soon()
+	}
+}
+
+// lost notes that nobody answers an attempt: at most once a beat, since those that were lost together are one loss.
+func (r *release) lost(g *guest) {
+	if now := r.door.home.Clock(); g.wait.turn && now-r.shrunk >= quickBeat {
+		r.shrunk = now
+		r.calm = max(r.window/2, 1)
+		r.window = r.calm
+	}
+}
+
+// passed ends the turn of a guest that did not connect.
+func (r *release) passed(g *guest) {
+	if !g.wait.turn {
+		return
+	}
+	g.wait.turn = false
+	r.out--
+	r.soon()
+}
+
+// beat is how long to wait for an answer before a fresh attempt.
+func (r *release) beat(g *guest) time.Duration {
+	if !g.wait.turn || r.usual == 0 {
+		return dialBeat
+	}
+	return min(max(8*r.usual, quickBeat), dialBeat)
+}
+
+// young are the fresh guests of one loop, in order. Once they are a beat old they are visited: most have ended by then,
+// some still dial, the others will stay and get what costs a few system calls.
+type young struct {
+	first, last *guest
+	loop        *loop.Loop
+	timer       loop.Timer
+}
+
+// visits keeps the visits of very many from being as many.
+const visits = 50 * time.Millisecond
+
+func (y *young) add(g *guest) {
+	if y.first == nil {
+		y.first, y.loop = g, g.loop
+		y.loop.Arm(&y.timer, dialBeat)
+	} else {
+		y.last.next = g
+	}
+	y.last = g
+}
+
+// Do is for the loop.
+func (y *young) Do() {
+	now := y.loop.Clock()
+	for g := y.first; g != nil && now-g.arrived >= dialBeat; g = y.first {
+		y.first, g.next = g.next, nil
+		g.guarded(g.grownUp)
+	}
+	if y.first != nil {
+		y.loop.Arm(&y.timer, max(y.first.arrived+dialBeat-now, visits))
+	}
+}
