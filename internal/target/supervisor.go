@@ -4,8 +4,6 @@ import (
 	"container/list"
 	"context"
 	"errors"
-	"fmt"
-	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -15,11 +13,8 @@ import (
 	"github.com/rouse-proxy/rouse/internal/state"
 )
 
-const (
-	maxDoublings = 7                // of the backoff: 1s grows to 128s
-	progressBeat = 15 * time.Second // how often a long operation says that it goes on
-	lateTimer    = time.Second      // a timer later than this hints at a paused process
-)
+// progressBeat is how often a long operation says that it goes on.
+const progressBeat = 15 * time.Second
 
 // supervisor is the owner of one target: every field is touched by run's goroutine
 // alone, but for the channels.
@@ -86,56 +81,6 @@ func (s *supervisor) run(ctx context.Context) error {
 	}
 }
 
-// load recalls what the last run of rouse knew. Damage is reported and never a
-// reason not to start: the record is then pessimistic.
-func (s *supervisor) load() {
-	record, err := s.opts.Store.Load(s.opts.Name)
-	if err != nil {
-		s.opts.Logger.Error("state lost, assuming that the target may run", "target", s.opts.Name, "err", err)
-	}
-	record.Target = s.opts.Name
-	s.record = record
-	s.machine.mayRun, s.machine.undoing, s.machine.epoch = record.MayRun, record.Stopping, record.Epoch
-	if record.MayRun && !record.InUse && err == nil {
-		s.unused = latest(record.LastUsed, record.Since) // a crash does not lengthen a cooldown
-	}
-}
-
-func latest(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
-}
-
-// handle takes one request from outside.
-func (s *supervisor) handle(ops context.Context, r request) {
-	switch r.step {
-	case stepAcquired, stepSuspected:
-		r.hold.place = s.queue.PushBack(r.hold)
-		s.take(ops, input{kind: r.step}, r.hold.cause)
-		if s.hurry != nil {
-			s.hurry(driver.ErrDetach) // it was believed down: waking it is the better question
-			s.hurried = true
-		}
-	case stepAbandoned:
-		if r.hold.place == nil {
-			return // it was answered in the meantime
-		}
-		s.queue.Remove(r.hold.place)
-		r.hold.place = nil
-		r.hold.answer <- context.Canceled
-		s.take(ops, input{kind: stepAbandoned}, "")
-	case stepReleased:
-		s.take(ops, input{kind: r.step}, "the last client left after a failed start")
-	case stepDoubted:
-		s.take(ops, input{kind: r.step}, "a backend connection ended at once")
-	case stepRetired:
-		s.retirers = append(s.retirers, r.done)
-		s.take(ops, input{kind: stepRetired}, ErrEnding.Error())
-	}
-}
-
 // finish takes the end of the operation.
 func (s *supervisor) finish(ops context.Context, res result) {
 	s.progress.Stop()
@@ -170,28 +115,6 @@ func (s *supervisor) finish(ops context.Context, res result) {
 		_ = res.conn.Close()
 	}
 	s.take(ops, in, cause)
-}
-
-// expire passes the timer's question on. When the process was paused, clients may sit in the
-// accept queue that nobody has seen yet, so a late timer is put off once for
-// a moment in which they are counted.
-func (s *supervisor) expire(ops context.Context) {
-	if !s.late && time.Since(s.deadline) > lateTimer {
-		s.late = true
-		s.timer.Reset(lateTimer)
-		return
-	}
-	cause := "backoff is over"
-	switch s.machine.armed {
-	case alarmIdle:
-		cause = fmt.Sprintf("idle for %v", s.opts.Cooldown)
-		if idle := time.Since(s.unused); idle > s.opts.Cooldown+2*lateTimer {
-			cause = fmt.Sprintf("idle for %v", idle.Round(time.Second)) // rouse was not there when it was over
-		}
-	case alarmLook:
-		cause = "looking whether somebody started it"
-	}
-	s.take(ops, input{kind: stepExpired}, cause)
 }
 
 // take steps the machine and does what it says.
@@ -241,89 +164,12 @@ func (s *supervisor) take(ops context.Context, in input, cause string) {
 	s.publish()
 }
 
-// refusal is what clients are told: the failure that the machine refused them for.
-func (s *supervisor) refusal() error {
-	if s.machine.retiring {
-		return ErrEnding
-	}
-	return s.err
-}
-
-// answer lets everybody in who waits, in order of arrival, or refuses them.
-func (s *supervisor) answer(err error) {
-	for e := s.queue.Front(); e != nil; e = s.queue.Front() {
-		h := s.queue.Remove(e).(*Hold)
-		h.place = nil
-		if err == nil {
-			h.grant.address, h.grant.epoch = s.address(), s.machine.epoch
-		} else {
-			h.closeConn()
-		}
-		h.answer <- err
-	}
-}
-
-// arm sets the one timer for what the machine wants it.
-func (s *supervisor) arm(a alarm) {
-	s.timer.Stop()
-	s.late = false
-	var d time.Duration
-	switch a {
-	case alarmOff:
-		s.deadline = time.Time{}
-		return
-	case alarmIdle:
-		d = min(max(time.Until(s.unused.Add(s.opts.Cooldown)), 0), s.opts.Cooldown)
-		s.emit(event.Event{Kind: event.IdleArmed, Delay: d})
-	case alarmBackoff:
-		d = s.backoff()
-		s.emit(event.Event{Kind: event.BackoffArmed, Delay: d})
-	case alarmLook:
-		if d = s.opts.Look; d < 0 {
-			return
-		}
-	}
-	s.deadline = time.Now().Add(d)
-	s.timer.Reset(d)
-}
-
-// backoff doubles with each failure in a row; a tenth of jitter keeps many targets
-// that failed together from trying together.
-func (s *supervisor) backoff() time.Duration {
-	failures := max(s.machine.starts, s.machine.stops, s.machine.asked, 1)
-	d := s.opts.Backoff << min(failures-1, maxDoublings)
-	return d + rand.N(d/10+1)
-}
-
 // address is where the target is to be dialled now.
 func (s *supervisor) address() string {
 	if s.record.Address != "" {
 		return s.record.Address
 	}
 	return s.opts.Address
-}
-
-// remember keeps the record true: what a crash may cost is decided here. The
-// channel, not nil before a start or a stop, closes when the record says so on disk.
-func (s *supervisor) remember(op operation) <-chan struct{} {
-	was := s.record
-	s.record.MayRun, s.record.Stopping = s.machine.mayRun, s.machine.undoing
-	s.record.InUse = s.machine.held > 0
-	if was.InUse != s.record.InUse {
-		s.record.LastUsed = time.Now()
-	}
-	if op == opStart {
-		s.record.Epoch, s.record.Since, s.record.Address = s.machine.epoch, time.Now(), ""
-	}
-	if !s.record.MayRun {
-		s.record.Address = ""
-	} else if !was.MayRun && op != opStart {
-		s.record.Since = time.Now() // found running: somebody else started it
-	}
-	if s.record == was {
-		return nil
-	}
-	return s.recorder.put(s.record, op == opStart || was.MayRun != s.record.MayRun || was.Stopping != s.record.Stopping)
 }
 
 // begin runs one operation beside the loop; its end comes back as a result.
@@ -362,21 +208,4 @@ func (s *supervisor) publish() {
 		st.StopAt = s.deadline
 	}
 	s.status.Store(&st)
-}
-
-// end leaves the target as it is: refuses who waits, lets go of the operation that
-// runs, and writes down what is known.
-func (s *supervisor) end() error {
-	s.timer.Stop()
-	s.progress.Stop()
-	s.detach(driver.ErrDetach)
-	s.answer(ErrEnding)
-	if s.machine.op != opNone {
-		if res := <-s.results; res.conn != nil {
-			_ = res.conn.Close()
-		}
-	}
-	s.recorder.stop()
-	s.wg.Wait()
-	return nil
 }
