@@ -28,11 +28,12 @@ func latest(a, b time.Time) time.Time {
 
 // remember keeps the record true: what a crash may cost is decided here. The
 // channel, not nil before a start or a stop, closes when the record says so on disk.
-func (s *supervisor) remember(op operation) <-chan struct{} {
+// used says that somebody held the target since the last call, if only for a moment.
+func (s *supervisor) remember(op operation, used bool) <-chan struct{} {
 	was := s.record
 	s.record.MayRun, s.record.Stopping = s.machine.mayRun, s.machine.undoing
 	s.record.InUse = s.machine.held > 0
-	if was.InUse != s.record.InUse {
+	if was.InUse != s.record.InUse || used && !s.record.InUse {
 		s.record.LastUsed = time.Now()
 	}
 	if op == opStart {

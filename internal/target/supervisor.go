@@ -1,7 +1,6 @@
 package target
 
 import (
-	"container/list"
 	"context"
 	"errors"
 	"sync"
@@ -23,7 +22,7 @@ type supervisor struct {
 	machine  machine
 	record   state.Record
 	recorder *recorder
-	queue    list.List // of *Hold: who waits, in order of arrival
+	queue    queue // who waits
 	retirers []chan struct{}
 
 	results  chan result // of the one operation that runs
@@ -59,15 +58,21 @@ func (s *supervisor) run(ctx context.Context) error {
 	ops, detach := context.WithCancelCause(context.WithoutCancel(ctx))
 	s.detach = detach
 	go s.recorder.run() // recorder.stop waits for it, within bounds
-	cause := "rouse has started"
+	cause := because("rouse has started")
 	if s.machine.undoing {
 		cause = "the last rouse ended while it was being stopped"
 	}
 	s.take(ops, input{kind: stepBooted}, cause)
+	close(s.begun)
 	for {
+		s.settle()
 		select {
-		case r := <-s.requests:
-			s.handle(ops, r)
+		case <-s.mail.signal:
+			for _, r := range s.mail.take() {
+				s.handle(ops, r)
+			}
+		case <-s.door.nudge:
+			s.take(ops, input{kind: stepCounted}, because("the last client left after a failed start"))
 		case res := <-s.results:
 			s.finish(ops, res)
 		case <-s.timer.C:
@@ -109,30 +114,51 @@ func (s *supervisor) finish(ops context.Context, res result) {
 	if res.err != nil && res.op != opCheck {
 		cause = res.op.String() + " failed"
 	}
-	if s.queue.Len() > 0 {
-		s.queue.Front().Value.(*Hold).grant.conn = res.conn
+	if first := s.queue.first; first != nil {
+		first.conn = res.conn
 	} else if res.conn != nil {
 		_ = res.conn.Close()
 	}
-	s.take(ops, in, cause)
+	s.take(ops, in, because(cause))
+}
+
+// A causer says why something happens, when it is asked. A [Waiter] is one.
+type causer interface{ Cause() string }
+
+// because is a cause that is known beforehand.
+type because string
+
+func (b because) Cause() string { return string(b) }
+
+// count reads the door for a step. It is shut before, so that the count cannot rise
+// behind the machine's back; but stepCounted decides nothing that a client who
+// comes at this moment could suffer from, and that client nudges again.
+func (s *supervisor) count(in input) input {
+	if in.kind == stepCounted {
+		in.held, in.used = s.door.look()
+	} else {
+		in.held, in.used = s.door.shut()
+	}
+	return in
 }
 
 // take steps the machine and does what it says.
-func (s *supervisor) take(ops context.Context, in input, cause string) {
+func (s *supervisor) take(ops context.Context, in input, why causer) {
+	in = s.count(in)
 	from, held, mayRun := s.machine.state, s.machine.held, s.machine.mayRun
 	out := s.machine.step(in)
-	if held > 0 || s.machine.held > 0 || s.machine.mayRun && !mayRun || in.kind == stepStarted && !in.failed {
+	if held > 0 || s.machine.held > 0 || in.used || s.machine.mayRun && !mayRun || in.kind == stepStarted && !in.failed {
 		s.unused = time.Now()
 	}
 	if s.machine.state == Ready || in.kind == stepStopped && !in.failed && s.machine.starts == 0 {
 		s.err = nil
 	}
 	if out.run != opNone || s.machine.state != from {
-		s.cause = cause
+		s.cause = why.Cause()
 	}
 	switch {
-	case out.run == opStart && s.queue.Len() > 0:
-		s.cause = s.queue.Front().Value.(*Hold).cause // who waits longest is the reason, whatever came between
+	case out.run == opStart && s.queue.len() > 0:
+		s.cause = s.queue.first.waiter.Cause() // who waits longest is the reason, whatever came between
 	case out.run == opStop && s.machine.retiring:
 		s.cause = ErrEnding.Error()
 	}
@@ -146,12 +172,12 @@ func (s *supervisor) take(ops context.Context, in input, cause string) {
 		s.arm(out.alarm)
 	}
 	if out.grant {
-		s.answer(nil)
+		s.admit()
 	}
 	if out.refuse {
-		s.answer(s.refusal())
+		s.refuse(s.refusal())
 	}
-	saved := s.remember(out.run)
+	saved := s.remember(out.run, in.used)
 	if out.run == opCheck && from == Stopped {
 		ops, s.hurry = context.WithCancelCause(ops)
 	}
@@ -161,7 +187,27 @@ func (s *supervisor) take(ops context.Context, in input, cause string) {
 	if s.machine.retiring && s.machine.down() {
 		s.retired()
 	}
+}
+
+// settle lets clients in again, if the steps since the last one allow it, and tells
+// how things stand: once for many steps, for it costs more than a step.
+func (s *supervisor) settle() {
+	if s.machine.open() {
+		s.grantNow()
+		s.door.open()
+	}
 	s.publish()
+}
+
+// grantNow returns what whoever is let in now learns, and publishes it.
+func (s *supervisor) grantNow() *grant {
+	address, epoch := s.address(), s.machine.epoch
+	if last := s.grant.Load(); last != nil && last.address == address && last.epoch == epoch {
+		return last
+	}
+	now := &grant{address, epoch}
+	s.grant.Store(now)
+	return now
 }
 
 // address is where the target is to be dialled now.
@@ -202,7 +248,7 @@ func (s *supervisor) emit(e event.Event) {
 func (s *supervisor) publish() {
 	st := Status{
 		Target: s.opts.Name, State: s.machine.state, Since: s.entered, Epoch: s.machine.epoch, Address: s.address(),
-		Operation: s.machine.op.String(), Held: s.machine.held, Waiting: s.machine.waiting, Err: s.err,
+		Operation: s.machine.op.String(), Waiting: s.machine.waiting, Err: s.err,
 	}
 	if s.machine.armed == alarmIdle {
 		st.StopAt = s.deadline

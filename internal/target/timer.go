@@ -33,7 +33,7 @@ func (s *supervisor) expire(ops context.Context) {
 	case alarmLook:
 		cause = "looking whether somebody started it"
 	}
-	s.take(ops, input{kind: stepExpired}, cause)
+	s.take(ops, input{kind: stepExpired}, because(cause))
 }
 
 // arm sets the one timer for what the machine wants it.
