@@ -60,9 +60,9 @@ const (
 	stepBooted    stepKind = iota // rouse has just started
 	stepAcquired                  // a client wants the target
 	stepAbandoned                 // a waiting client has gone
-	stepReleased                  // a hold was given back
-	stepDoubted                   // a hold was given back, and its backend was not what it should be
-	stepSuspected                 // a holder found nobody at the address: its hold becomes a wait
+	stepCounted                   // the first hold was taken or the last one given back: only the count is new
+	stepDoubted                   // a hold was given back (and is not in the count), and its backend was not what it should be
+	stepSuspected                 // a holder found nobody at the address: its hold (not in the count) becomes a wait
 	stepChecked                   // the check ended, see finding
 	stepStarted                   // the start ended, see failed
 	stepStopped                   // the stop ended, see failed
@@ -86,6 +86,8 @@ type input struct {
 	found  finding // of stepChecked
 	failed bool    // of stepStarted and stepStopped
 	blind  bool    // of stepStarted: it failed because we could not see, not because of the target
+	held   int     // holds that are out; while the door is shut it can only fall
+	used   bool    // a hold was taken since the last step, and may have been given back
 }
 
 // output says what the supervisor has to do after a step.
@@ -103,7 +105,7 @@ type machine struct {
 	state    State
 	op       operation
 	armed    alarm
-	held     int    // holds that are out
+	held     int    // holds that were out when the step began, and those that it granted
 	waiting  int    // clients that want one
 	epoch    uint64 // number of the newest run
 	starts   int    // failed starts in a row
@@ -116,6 +118,7 @@ type machine struct {
 
 // step takes one input and returns what to do about it.
 func (m *machine) step(in input) output {
+	m.held = in.held
 	out := m.apply(in)
 	if out.grant {
 		m.held, m.waiting = m.held+m.waiting, 0
@@ -126,10 +129,9 @@ func (m *machine) step(in input) output {
 	if out.run == opNone && m.retiring {
 		out.run = m.retire()
 	}
-	if want := m.wantAlarm(); want != m.armed {
-		m.armed, out.rearm = want, true
-	}
-	out.alarm = m.armed
+	out.alarm = m.wantAlarm()
+	out.rearm = out.alarm != m.armed || in.used && out.alarm == alarmIdle // the cooldown runs from the last use
+	m.armed = out.alarm
 	return out
 }
 
@@ -146,17 +148,14 @@ func (m *machine) apply(in input) output {
 	case stepAbandoned:
 		m.waiting--
 		return output{}
-	case stepReleased:
-		m.held--
+	case stepCounted:
 		return m.released()
 	case stepDoubted:
-		m.held--
 		if m.state == Ready {
 			return m.begin(opCheck)
 		}
 		return m.released()
 	case stepSuspected:
-		m.held--
 		m.waiting++
 		if m.state == Ready {
 			m.state = Unknown
@@ -170,6 +169,9 @@ func (m *machine) apply(in input) output {
 		return m.stopped(in.failed)
 	case stepExpired:
 		m.armed = alarmOff
+		if in.used {
+			return output{} // asked too early
+		}
 		return m.expired()
 	case stepRetired:
 		m.retiring, m.stops = true, 0 // whatever failed before, it is tried once more at once
@@ -341,6 +343,10 @@ func (m *machine) fail() output {
 }
 
 func (m *machine) unwanted() bool { return m.held == 0 && m.waiting == 0 }
+
+// open says whether clients may come and go without a step. Then only stepCounted may
+// come while they do, and it leaves this as it is.
+func (m *machine) open() bool { return m.state == Ready && !m.retiring }
 
 // down says that the target is known not to run and nothing is under way.
 func (m *machine) down() bool { return m.op == opNone && !m.mayRun && m.state != Unknown }

@@ -7,10 +7,10 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestEveryReachableState visits every state that two clients, an outsider, a
+// TestEveryReachableState visits every state that three clients, an outsider, a
 // crash and every outcome of every operation can lead to.
 func TestEveryReachableState(t *testing.T) {
-	l := limits{clients: 2, outside: 2, crashes: 2}
+	l := limits{clients: 3, outside: 2, crashes: 2}
 	type visit struct {
 		w    world
 		path string
@@ -48,7 +48,7 @@ func TestEveryReachableState(t *testing.T) {
 			push(next, err, at.path+"\n  "+mv.name)
 		}
 	}
-	t.Logf("states visited: %d, transitions: %d (two clients, two outside switches, two crashes; to the end, no depth limit)", len(seen), transitions)
+	t.Logf("states visited: %d, transitions: %d (three clients, two outside switches, two crashes; to the end, no depth limit)", len(seen), transitions)
 	if len(seen) < 1000 {
 		t.Errorf("only %d states visited: the search is broken", len(seen))
 	}

@@ -10,9 +10,15 @@ import (
 type world struct {
 	m       machine
 	op      operation // in flight
-	held    int       // clients served
+	held    int       // clients served, as the door counts them
 	waiting int       // clients queued
 	armed   alarm
+	open    bool // the door
+	used    bool // somebody has come through it since the machine was last told
+	nudge   bool // on its way to the supervisor
+	drained bool // the supervisor has taken a nudge, and has not yet read the count
+	stale   bool // somebody has been there since the cooldown was armed
+	rush    rush // what happens in the middle of the next step
 
 	running bool      // the target itself
 	disk    bool      // "may run", as a new rouse would read it
@@ -21,6 +27,16 @@ type world struct {
 	outside int       // how often somebody else started or stopped it, or rouse crashed
 	crashes int
 }
+
+// rush is what a client does after the supervisor has read the door for a step, and
+// before it has done what the machine says.
+type rush uint8
+
+const (
+	rushNone rush = iota
+	rushIn
+	rushOut
+)
 
 // limits bound a search.
 type limits struct{ clients, outside, crashes int }
@@ -38,19 +54,35 @@ func newWorld(running bool) (world, error) {
 
 // step feeds the machine and plays the supervisor, so that a wrong output shows.
 func (w *world) step(in input) error {
-	before := w.op
+	before, open := w.op, w.open
+	if in.kind != stepCounted {
+		w.open = false
+	}
+	in.held, in.used, w.used = w.held, w.used, false
+	switch {
+	case w.rush == rushIn && w.open:
+		w.enter()
+	case w.rush == rushOut && w.held > 0:
+		w.leave()
+	}
 	out := w.m.step(in)
+	if w.open = w.m.open(); open && in.kind == stepCounted && !w.open {
+		return fmt.Errorf("a count has shut the door: %+v", *w)
+	}
+	if out.run == opStop && in.kind == stepExpired && in.used {
+		return fmt.Errorf("stopped although somebody has only just been there: %+v", *w)
+	}
 	if out.grant && out.refuse {
 		return fmt.Errorf("both granted and refused")
 	}
 	if out.grant {
-		w.held, w.waiting = w.held+w.waiting, 0
+		w.held, w.waiting = w.held+w.waiting, 0 // admitted by the supervisor
 	}
 	if out.refuse {
 		w.waiting = 0
 	}
 	if out.rearm {
-		w.armed = out.alarm
+		w.armed, w.stale = out.alarm, w.used && out.alarm == alarmIdle
 	}
 	if out.run != opNone {
 		if before != opNone {
@@ -77,8 +109,14 @@ func (w *world) check() error {
 		broken bool
 		what   string
 	}{
-		{m.held < 0 || m.waiting < 0, "negative count"},
-		{m.held != w.held || m.waiting != w.waiting, "counts differ from reality"},
+		{w.held < 0 || m.waiting < 0, "negative count"},
+		{m.waiting != w.waiting, "count of waiters differs from reality"},
+		{!w.open && m.held < w.held, "a hold that the machine does not know of, behind a shut door"},
+		{!w.told() && (m.held > 0) != (w.held > 0), "nudges have come, and the machine is still wrong about whether it is held"},
+		{w.open != (m.state == Ready && !m.retiring), "door open although not ready, or shut although ready"},
+		{w.used && !w.open, "somebody has come through a shut door"},
+		{w.stale && w.armed == alarmIdle && !w.told(), "the cooldown does not run from the last use"},
+		{w.used && !w.told() && m.held == 0, "somebody has come, and the machine will not hear of it"},
 		{m.op != w.op, "operation differs from reality"},
 		{m.armed != w.armed, "alarm differs from reality"},
 		{(m.state == Starting) != (m.op == opStart), "starting without its operation, or the reverse"},
@@ -87,11 +125,11 @@ func (w *world) check() error {
 		{m.op == opStop && w.held+w.waiting > 0 && w.held > 0, "held during a stop"},
 		{w.waiting > 0 && w.op == opNone && (m.state != Failed || w.armed != alarmBackoff), "a waiter that nobody will answer"},
 		{w.waiting > 0 && m.state == Ready, "a waiter at a ready target"},
-		{m.state == Ready && w.held+w.waiting == 0 && w.armed != alarmIdle && !m.retiring, "ready and unheld without a cooldown"},
+		{m.state == Ready && w.held+w.waiting == 0 && !w.told() && w.armed != alarmIdle && !m.retiring, "ready and unheld without a cooldown"},
 		{m.state == Ready && !m.mayRun, "ready but believed not to run"},
 		{m.state == Stopped && m.mayRun, "stopped but may run"},
 		{m.op == opStart && !w.disk, "a start that a crash would forget"},
-		{w.running && w.orphan == opNone && w.op == opNone && w.held+w.waiting == 0 && w.armed == alarmOff, "left running with no timer"},
+		{w.running && w.orphan == opNone && w.op == opNone && w.held+w.waiting == 0 && !w.told() && w.armed == alarmOff, "left running with no timer"},
 		{m.retiring && w.waiting > 0, "a waiter let in while ending"},
 		{w.orphan == opStop && w.held > 0, "served by a target that a dead rouse is stopping"},
 		{m.op == opStop && !w.undoing, "a stop that a crash would forget"},
@@ -103,8 +141,46 @@ func (w *world) check() error {
 	return nil
 }
 
-// moves lists what can happen now.
+// told says that the supervisor is about to count.
+func (w *world) told() bool { return w.nudge || w.drained }
+
+// moves lists what can happen now: what clients do by themselves, and what the supervisor
+// does, with and without a client who comes or ends in the middle of it.
 func (w *world) moves(l limits) []move {
+	room := w.open && w.held+w.waiting < l.clients
+	moves := w.steps(l)
+	for _, mv := range moves {
+		if room {
+			moves = append(moves, mv.during(rushIn, "comes"))
+		}
+		if w.held > 0 {
+			moves = append(moves, mv.during(rushOut, "ends"))
+		}
+	}
+	if room {
+		moves = append(moves, move{"client comes through the door", func(w *world) error { w.enter(); return w.check() }})
+	}
+	if w.held > 0 {
+		moves = append(moves, move{"client ends", func(w *world) error { w.leave(); return w.check() }})
+	}
+	return moves
+}
+
+func (m move) during(r rush, what string) move {
+	return move{m.name + ", while a client " + what, func(w *world) error {
+		w.rush = r
+		err := m.do(w)
+		w.rush = rushNone
+		return err
+	}}
+}
+
+// steps lists what the supervisor, the target and fate can do now. A supervisor that
+// has been nudged counts before it does anything else.
+func (w *world) steps(l limits) []move {
+	if w.drained {
+		return []move{{"count", (*world).count}}
+	}
 	var moves []move
 	add := func(ok bool, name string, do func(*world) error) {
 		if ok {
@@ -119,12 +195,12 @@ func (w *world) moves(l limits) []move {
 			return w.step(in)
 		}
 	}
+	add(w.nudge, "nudge", func(w *world) error { w.nudge, w.drained = false, true; return w.check() })
 	add(w.held+w.waiting < l.clients, "client arrives", func(w *world) error {
 		w.waiting++
 		return w.step(input{kind: stepAcquired})
 	})
 	add(w.waiting > 0, "waiter leaves", step(input{kind: stepAbandoned}, func(w *world) { w.waiting-- }))
-	add(w.held > 0, "client ends", step(input{kind: stepReleased}, func(w *world) { w.held-- }))
 	add(w.held > 0, "client ends in doubt", step(input{kind: stepDoubted}, func(w *world) { w.held-- }))
 	add(w.held > 0, "dial refused", step(input{kind: stepSuspected}, func(w *world) { w.held--; w.waiting++ }))
 	add(w.armed != alarmOff, "timer", step(input{kind: stepExpired}, func(w *world) { w.armed = alarmOff }))
@@ -140,6 +216,23 @@ func (w *world) moves(l limits) []move {
 	add(w.crashes < l.crashes, "kill -9", (*world).crash)
 	w.endings(add, step)
 	return moves
+}
+
+// enter and leave are what a client does without the supervisor.
+func (w *world) enter() {
+	w.nudge = w.nudge || w.held == 0
+	w.held++
+	w.used, w.stale = true, w.armed == alarmIdle
+}
+
+func (w *world) leave() {
+	w.held--
+	w.nudge = w.nudge || w.held == 0
+}
+
+func (w *world) count() error {
+	w.drained = false
+	return w.step(input{kind: stepCounted})
 }
 
 // endings adds the ways in which the operation in flight can end. A driver waits
@@ -185,8 +278,12 @@ func (w world) calm() error {
 	for range 40 {
 		switch {
 		case w.held > 0:
-			w.held--
-			if err := w.step(input{kind: stepReleased}); err != nil {
+			if w.leave(); w.check() != nil {
+				return w.check()
+			}
+		case w.told():
+			w.nudge = false
+			if err := w.count(); err != nil {
 				return err
 			}
 		case w.waiting > 0 && w.op == opNone:
@@ -240,6 +337,11 @@ func (w *world) endWell() error {
 // answered plays on without trouble after one client has come, and fails unless it
 // is served or told.
 func (w world) answered() error {
+	if w.drained {
+		if err := w.count(); err != nil {
+			return err
+		}
+	}
 	if w.waiting == 0 {
 		w.waiting++
 		if err := w.step(input{kind: stepAcquired}); err != nil {

@@ -25,7 +25,7 @@ type recorder struct {
 
 	mu      sync.Mutex // guards the fields below; never held across a write
 	pending *state.Record
-	waiting []chan struct{}
+	written chan struct{} // closes when pending has been written
 }
 
 func newRecorder(store Store, logger *slog.Logger) *recorder {
@@ -39,10 +39,12 @@ func newRecorder(store Store, logger *slog.Logger) *recorder {
 // put replaces what is to be written. The channel closes when r, or a newer
 // record, has been written or could not be.
 func (w *recorder) put(r state.Record, urgent bool) <-chan struct{} {
-	written := make(chan struct{})
 	w.mu.Lock()
+	if w.pending == nil {
+		w.written = make(chan struct{})
+	}
 	w.pending = &r
-	w.waiting = append(w.waiting, written)
+	written := w.written
 	w.mu.Unlock()
 	wake := w.lazy
 	if urgent {
@@ -80,8 +82,8 @@ func (w *recorder) run() {
 
 func (w *recorder) write() {
 	w.mu.Lock()
-	record, waiting := w.pending, w.waiting
-	w.pending, w.waiting = nil, nil
+	record, written := w.pending, w.written
+	w.pending = nil
 	w.mu.Unlock()
 	if record == nil {
 		return
@@ -90,9 +92,7 @@ func (w *recorder) write() {
 		w.logger.Error("state not saved: should rouse crash now, the target may be left running",
 			"target", record.Target, "err", err)
 	}
-	for _, written := range waiting {
-		close(written)
-	}
+	close(written)
 }
 
 // stop writes what is pending and ends run, but waits only so long for the disk.

@@ -67,7 +67,7 @@ func released(m machine) string {
 	}
 	m.held = 1
 	m.armed = m.wantAlarm()
-	return cell(m, input{kind: stepReleased})
+	return cell(m, input{kind: stepCounted})
 }
 
 func suspected(m machine) string {

@@ -1,20 +1,23 @@
 // Package target owns the lifecycle of one target. A pure machine decides, one
 // supervisor goroutine per target does: it alone owns the machine, the one timer,
-// the waiting clients and the operation that runs. Everybody else asks it.
+// the waiting clients and the operation that runs. Everybody else asks it, through a
+// mailbox that makes nobody wait.
 //
 // A client gets a [Hold]: while any hold is out, or anybody waits for one, no stop
 // begins. A client is counted in the same step that reads the state, so there is no
 // moment between "nobody is left" and "stop" for it to fall into.
+//
+// Holds are counted in one atomic word, the door. While the target is ready the door is
+// open, and a client takes and gives back a hold without the supervisor. The supervisor
+// shuts the door before each step that may end this, and so decides on an exact count.
 package target
 
 import (
-	"container/list"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -79,10 +82,13 @@ func defaultTo(d *time.Duration, value time.Duration) {
 
 // A Target is one thing that sleeps and wakes.
 type Target struct {
-	opts     Options
-	requests chan request
-	ended    chan struct{} // closed when Run has ended
-	status   atomic.Pointer[Status]
+	opts   Options
+	door   door
+	grant  atomic.Pointer[grant] // of those who enter through the door; beside its word, which they have just fetched
+	mail   mailbox
+	status atomic.Pointer[Status] // but for the holds, which the door counts
+	begun  chan struct{}          // closed when Run reads the mailbox
+	ended  chan struct{}          // closed when Run has ended
 }
 
 // New returns a target; [Target.Run] brings it to life.
@@ -97,7 +103,8 @@ func New(opts Options) (*Target, error) {
 		return nil, fmt.Errorf("target %q: backend address %q: %w", opts.Name, opts.Address, err)
 	}
 	opts.fill()
-	t := &Target{opts: opts, requests: make(chan request), ended: make(chan struct{})}
+	t := &Target{opts: opts, begun: make(chan struct{}), ended: make(chan struct{})}
+	t.door.nudge, t.mail.signal = make(chan struct{}, 1), make(chan struct{}, 1)
 	t.status.Store(&Status{Target: opts.Name, Address: opts.Address})
 	return t, nil
 }
@@ -106,7 +113,13 @@ func New(opts Options) (*Target, error) {
 func (t *Target) Name() string { return t.opts.Name }
 
 // Status returns the newest picture of the target. It never waits.
-func (t *Target) Status() Status { return *t.status.Load() }
+func (t *Target) Status() Status {
+	st := *t.status.Load()
+	if st.Held = t.door.held(); st.Held > 0 {
+		st.StopAt = time.Time{} // the supervisor may not have been told yet
+	}
+	return st
+}
 
 // Run owns the target until ctx ends. An operation that is then under way is left
 // to itself ([driver.ErrDetach]) and every waiting client is refused.
@@ -115,27 +128,13 @@ func (t *Target) Run(ctx context.Context) error {
 	return newSupervisor(t).run(ctx)
 }
 
-// Acquire counts the caller as one who wants the target, wakes it if it sleeps, and
-// waits until it is ready. cause says who wants it, in rouse's own words. When ctx ends first
-// the wait is given up; the target is then no longer wanted by this caller.
-func (t *Target) Acquire(ctx context.Context, cause string) (*Hold, error) {
-	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
-	}
-	h := &Hold{target: t, cause: cause}
-	if err := h.wait(ctx, stepAcquired); err != nil {
-		return nil, err
-	}
-	return h, nil
-}
-
 // Retire refuses whoever waits, lets nobody in any more, and stops the target once
 // the last hold has been given back. It returns when the target is verified down,
 // or with ctx's error.
 func (t *Target) Retire(ctx context.Context) error {
 	done := make(chan struct{})
-	if err := t.send(ctx, request{step: stepRetired, done: done}); err != nil {
-		return fmt.Errorf("stopping target %q: %w", t.opts.Name, err)
+	if !t.mail.put(request{step: stepRetired, done: done}) {
+		return fmt.Errorf("stopping target %q: %w", t.opts.Name, ErrEnding)
 	}
 	select {
 	case <-done:
@@ -148,118 +147,6 @@ func (t *Target) Retire(ctx context.Context) error {
 			err = fmt.Errorf("%w: %w", err, last)
 		}
 		return fmt.Errorf("ending: %w", err)
-	}
-}
-
-func (t *Target) send(ctx context.Context, r request) error {
-	select {
-	case t.requests <- r:
-		return nil
-	case <-t.ended:
-		return ErrEnding
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
-// request is what callers send to the supervisor.
-type request struct {
-	step stepKind
-	hold *Hold         // of acquired, suspected, abandoned, released
-	done chan struct{} // of retired: closed when the target is down
-}
-
-// A Hold keeps the target awake until it is released.
-type Hold struct {
-	target *Target
-	cause  string
-	once   sync.Once
-
-	// Owned by the supervisor while the hold waits, by the holder once answered.
-	answer chan error    // buffered: the supervisor never waits for a caller
-	place  *list.Element // in the queue; nil once answered
-	grant  grant
-}
-
-// grant is what a holder learns when it is let in.
-type grant struct {
-	address string
-	epoch   uint64
-	conn    net.Conn // the connection that proved the target ready; first client only
-}
-
-// Address returns where the target is to be dialled, HOST:PORT.
-func (h *Hold) Address() string { return h.grant.address }
-
-// Epoch returns the number of the run that the hold belongs to.
-func (h *Hold) Epoch() uint64 { return h.grant.epoch }
-
-// TakeConn returns the connection that proved the target ready, or nil. The caller
-// owns it from then on; a second call returns nil.
-func (h *Hold) TakeConn() net.Conn {
-	conn := h.grant.conn
-	h.grant.conn = nil
-	return conn
-}
-
-// Release gives the hold back. Calls after the first do nothing.
-func (h *Hold) Release() { h.giveBack(stepReleased) }
-
-func (h *Hold) giveBack(step stepKind) {
-	h.once.Do(func() {
-		h.closeConn()
-		_ = h.target.send(context.Background(), request{step: step, hold: h}) // an ended target counts no more
-	})
-}
-
-// Doubt gives the hold back and says that its backend accepted and ended at once, as a
-// port forwarder does whose target has gone: the target is asked whether it is still there.
-func (h *Hold) Doubt() { h.giveBack(stepDoubted) }
-
-// Suspect says that nobody answered at the hold's address although the target was
-// ready. In one step the hold becomes a wait, so the target cannot be stopped in
-// between, and the target is asked again, and woken if need be. On success the hold is good
-// again; on error it is gone and Release does nothing.
-func (h *Hold) Suspect(ctx context.Context) error {
-	h.closeConn()
-	return h.wait(ctx, stepSuspected)
-}
-
-func (h *Hold) wait(ctx context.Context, step stepKind) error {
-	h.answer = make(chan error, 1)
-	// The request itself must arrive: a suspecting holder is still counted.
-	sendCtx := ctx
-	if step == stepSuspected {
-		sendCtx = context.WithoutCancel(ctx)
-	}
-	if err := h.target.send(sendCtx, request{step: step, hold: h}); err != nil {
-		h.once.Do(func() {})
-		return err
-	}
-	select {
-	case err := <-h.answer:
-		return h.answered(err)
-	case <-ctx.Done():
-	}
-	_ = h.target.send(context.Background(), request{step: stepAbandoned, hold: h})
-	if err := <-h.answer; err == nil {
-		h.Release() // granted in the moment of leaving
-		return context.Cause(ctx)
-	}
-	h.once.Do(func() {})
-	return context.Cause(ctx)
-}
-
-func (h *Hold) answered(err error) error {
-	if err != nil {
-		h.once.Do(func() {}) // nothing is held: Release must not count
-	}
-	return err
-}
-
-func (h *Hold) closeConn() {
-	if conn := h.TakeConn(); conn != nil {
-		_ = conn.Close()
 	}
 }
 

@@ -1,0 +1,69 @@
+package target
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/rouse-proxy/rouse/internal/event"
+)
+
+const (
+	maxDoublings = 7           // of the backoff: 1s grows to 128s
+	lateTimer    = time.Second // a timer later than this hints at a paused process
+)
+
+// expire passes the timer's question on. When the process was paused, clients may sit in the
+// accept queue that nobody has seen yet, so a late timer is put off once for
+// a moment in which they are counted.
+func (s *supervisor) expire(ops context.Context) {
+	if !s.late && time.Since(s.deadline) > lateTimer {
+		s.late = true
+		s.timer.Reset(lateTimer)
+		return
+	}
+	cause := "backoff is over"
+	switch s.machine.armed {
+	case alarmIdle:
+		cause = fmt.Sprintf("idle for %v", s.opts.Cooldown)
+		if idle := time.Since(s.unused); idle > s.opts.Cooldown+2*lateTimer {
+			cause = fmt.Sprintf("idle for %v", idle.Round(time.Second)) // rouse was not there when it was over
+		}
+	case alarmLook:
+		cause = "looking whether somebody started it"
+	}
+	s.take(ops, input{kind: stepExpired}, because(cause))
+}
+
+// arm sets the one timer for what the machine wants it.
+func (s *supervisor) arm(a alarm) {
+	s.timer.Stop()
+	s.late = false
+	var d time.Duration
+	switch a {
+	case alarmOff:
+		s.deadline = time.Time{}
+		return
+	case alarmIdle:
+		d = min(max(time.Until(s.unused.Add(s.opts.Cooldown)), 0), s.opts.Cooldown)
+		s.emit(event.Event{Kind: event.IdleArmed, Delay: d})
+	case alarmBackoff:
+		d = s.backoff()
+		s.emit(event.Event{Kind: event.BackoffArmed, Delay: d})
+	case alarmLook:
+		if d = s.opts.Look; d < 0 {
+			return
+		}
+	}
+	s.deadline = time.Now().Add(d)
+	s.timer.Reset(d)
+}
+
+// backoff doubles with each failure in a row; a tenth of jitter keeps many targets
+// that failed together from trying together.
+func (s *supervisor) backoff() time.Duration {
+	failures := max(s.machine.starts, s.machine.stops, s.machine.asked, 1)
+	d := s.opts.Backoff << min(failures-1, maxDoublings)
+	return d + rand.N(d/10+1)
+}
