@@ -49,6 +49,7 @@ type App struct {
 	store     *state.Dir
 	parts     map[string]*part // by target name
 	loops     *loop.Group      // nil where there are none
+	slots     *gate.Slots
 	listeners []*listener
 	cleanups  []func() error // run backwards by close
 }
@@ -162,8 +163,7 @@ func (a *App) listen() error {
 		a.logger.Warn("the limit of open files is too low for hooks and even one client; raise it (ulimit -n, LimitNOFILE=)",
 			"limit", limit, "wanted", reserve+gate.PerClient)
 	}
-	slots := gate.NewSlots(gate.Capacity(gate.DescriptorLimit(), uint64(reserve)))
-	a.logger.Info("limit of clients", "clients", slots.Cap(), "descriptors", gate.DescriptorLimit(), "reserved", reserve)
+	a.slots = gate.NewSlots(gate.Capacity(gate.DescriptorLimit(), uint64(reserve)))
 	for i, r := range a.cfg.Routes {
 		p := a.parts[r.Target]
 		lc := net.ListenConfig{KeepAliveConfig: relay.KeepAlive()} // for those who wait; the relay sets its own
@@ -179,7 +179,7 @@ func (a *App) listen() error {
 		}
 		a.onClose(func() error { _ = ln.Close(); return nil }) // Serve has closed it in the ordinary course
 		a.listeners = append(a.listeners, &listener{ln, proxy.New(proxy.Options{
-			Target: p.target, Dial: p.prober.Dial, Slots: slots,
+			Target: p.target, Dial: p.prober.Dial, Slots: a.slots,
 			Patience: p.patience(), Events: a.events, Logger: a.logger,
 			Loops: a.loops, Home: i, Direct: a.direct,
 		})})
@@ -235,6 +235,7 @@ func (a *App) serve(ctx context.Context) error {
 	serving, cut := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cut(nil)
 
+	a.logger.Info("limit of clients", "clients", a.slots.Cap(), "open-files", gate.DescriptorLimit())
 	ended := make(chan error, len(a.listeners))
 	var serves sync.WaitGroup
 	defer serves.Wait()

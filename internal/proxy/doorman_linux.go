@@ -44,13 +44,15 @@ func (l *Listener) serveLoops(accepting, serving context.Context, ln net.Listene
 	loop.NoDelay(fd) // whoever is accepted inherits both
 	loop.KeepAlive(fd, relay.KeepAlive())
 	d := newDoor(l, fd, accepting)
-	defer loop.Close(fd)
-	if err := d.open(); err != nil {
-		d.shut()
+	err = d.open()
+	if err == nil {
+		<-accepting.Done()
+	}
+	d.shut()
+	loop.Close(fd)
+	if err != nil {
 		return true, fmt.Errorf("accepting clients on %v: %w", ln.Addr(), err)
 	}
-	<-accepting.Done()
-	d.shut()
 	defer context.AfterFunc(serving, func() { d.cut(context.Cause(serving)) })()
 	d.clients.Wait()
 	return true, nil
@@ -128,7 +130,6 @@ type doorman struct {
 	pause   time.Duration
 	watches bool
 	left    bool
-	quiet   time.Time // no log line about trouble before this
 	young   young
 }
 
@@ -189,7 +190,7 @@ func (m *doorman) Contain(panicked any) { m.door.faulted(panicked) }
 
 func (m *doorman) full() {
 	m.unwatch()
-	m.complain("at the limit of clients, new ones wait", "limit", m.door.opts.Slots.Cap())
+	m.door.complain("at the limit of clients, new ones wait", "limit", m.door.opts.Slots.Cap())
 	m.door.opts.Slots.WhenFree(func() { m.loop.Post(m) })
 }
 
@@ -199,7 +200,7 @@ func (m *doorman) failed(err error) {
 	case unix.EAGAIN, unix.ECONNABORTED: // another loop was quicker; the client has gone already
 		return
 	}
-	m.complain("cannot accept clients, will try again", "err", err)
+	m.door.complain("cannot accept clients, will try again", "err", err)
 	m.unwatch()
 	m.pause = min(max(2*m.pause, firstPause), lastPause)
 	m.loop.Arm(&m.timer, m.pause)
@@ -210,12 +211,5 @@ func (m *doorman) Do() {
 	if err := m.watch(); err != nil {
 		m.watches = false
 		m.failed(err)
-	}
-}
-
-func (m *doorman) complain(msg string, args ...any) {
-	if now := m.loop.Now(); now.After(m.quiet) {
-		m.quiet = now.Add(quietTime)
-		m.door.opts.Logger.Warn(msg, append(args, "target", m.door.opts.Target.Name())...)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"net/netip"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rouse-proxy/rouse/internal/event"
@@ -60,7 +61,7 @@ type Options struct {
 // A Listener serves the clients of one route.
 type Listener struct {
 	opts  Options
-	quiet time.Time // no log line about trouble before this; owned by Serve
+	quiet atomic.Int64 // no log line about trouble before this, in nanoseconds of Unix time
 }
 
 // New returns a listener.
@@ -154,10 +155,9 @@ func reset(conn net.Conn) {
 
 // complain logs trouble at most once per quietTime.
 func (l *Listener) complain(msg string, args ...any) {
-	now := time.Now()
-	if now.Before(l.quiet) {
+	now, quiet := time.Now(), l.quiet.Load()
+	if now.UnixNano() < quiet || !l.quiet.CompareAndSwap(quiet, now.Add(quietTime).UnixNano()) {
 		return
 	}
-	l.quiet = now.Add(quietTime)
 	l.opts.Logger.Warn(msg, append(args, "target", l.opts.Target.Name())...)
 }
