@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -200,7 +201,15 @@ func (v *village) counts(held, waiting int) {
 	})
 }
 
-// becomes waits for a state.
+// enters waits until the target has been in a state, maybe for a moment.
+func (v *village) enters(s target.State) {
+	v.t.Helper()
+	until(v.t, "the target has been "+s.String(), func() bool {
+		return slices.ContainsFunc(v.ledger.of(event.StateChanged), func(e event.Event) bool { return e.To == s.String() })
+	})
+}
+
+// becomes waits for a state that lasts.
 func (v *village) becomes(s target.State) {
 	v.t.Helper()
 	until(v.t, "the target is "+s.String(), func() bool { return v.target.Status().State == s })

@@ -79,7 +79,7 @@ func TestLoopForwarderThatAcceptsAndClosesIsNotBelieved(t *testing.T) {
 func TestLoopArriveWhileStopping(t *testing.T) {
 	v := settle(t, &server{boot: bootTime, stopTime: 100 * time.Millisecond}, rules{cooldown: 50 * time.Millisecond})
 	v.served(v.client(), "first")
-	v.becomes(target.Stopping)
+	v.enters(target.Stopping)
 	v.served(v.client(), "second")
 	if n := v.starts.Load(); n != 2 {
 		t.Errorf("%d starts, want 2", n)
