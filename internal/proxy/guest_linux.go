@@ -32,6 +32,7 @@ type guest struct {
 	held    bool // the hold is held
 	waited  bool // it was not served at once
 	unheard bool // linked, and the release waits for the backend's first byte
+	strayed bool // it has left the loop whose young list it may still be in; that loop's alone
 	seen    loop.Events
 	from    netip.AddrPort
 	arrived time.Duration // on the loop's clock
@@ -187,8 +188,13 @@ func (a *answered) Do() {
 // Contain is for the loop.
 func (a *answered) Contain(panicked any) { (*guest)(a).Contain(panicked) }
 
-// granted waits for its turn.
+// granted waits for its turn, at home: one that found the target ready may have been elsewhere.
 func (g *guest) granted() {
+	if g.loop != g.door.home {
+		g.state = admitted
+		g.move(g.door.home, g)
+		return
+	}
 	g.state = queued
 	g.door.release.add(g)
 }
@@ -227,13 +233,18 @@ func (g *guest) connected(events loop.Events) {
 		g.join(events)
 		return
 	}
-	_ = g.loop.Forget(int(g.fd))
 	_ = g.loop.Forget(int(g.back))
+	g.move(to, (*moved)(g))
+}
+
+// move lets the guest go to another loop, which does arrival there. Nothing here may touch it afterwards.
+func (g *guest) move(to *loop.Loop, arrival loop.Task) {
+	_ = g.loop.Forget(int(g.fd))
 	g.loop.Leave(g.token)
 	g.loop.Yield()
-	g.loop = to
+	g.strayed, g.loop, g.token = true, to, loop.Token{}
 	to.Claim()
-	to.Post((*moved)(g))
+	to.Post(arrival)
 }
 
 // moved is a guest on its way to another loop.

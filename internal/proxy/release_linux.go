@@ -159,7 +159,10 @@ func (r *release) hear(g *guest) {
 
 // lost notes that nobody answers an attempt: at most once a beat, since those that were lost together are one loss.
 func (r *release) lost(g *guest) {
-	if now := r.door.home.Clock(); g.wait.turn && now-r.shrunk >= quickBeat {
+	if !g.wait.turn {
+		return // and it may be on another loop
+	}
+	if now := r.door.home.Clock(); now-r.shrunk >= quickBeat {
 		r.shrunk = now
 		r.calm = max(r.window/2, 1)
 		r.window = r.calm
@@ -210,7 +213,9 @@ func (y *young) Do() {
 	now := y.loop.Clock()
 	for g := y.first; g != nil && now-g.arrived >= dialBeat; g = y.first {
 		y.first, g.next = g.next, nil
-		g.guarded(g.grownUp)
+		if !g.strayed {
+			g.guarded(g.grownUp)
+		}
 	}
 	if y.first != nil {
 		y.loop.Arm(&y.timer, max(y.first.arrived+dialBeat-now, visits))
