@@ -231,7 +231,8 @@ func (g *guest) dropOlder() {
 }
 
 // failed comes after a dial to which nobody answered, or which could not be made: then nothing is known against the
-// target, and it is made again after a rest. Else the hold becomes a wait, in one step, and the target is asked again.
+// target, and it is made again after a rest. Else the hold becomes a wait, in one step, and the target is asked again:
+// at once the first time.
 func (g *guest) failed(err error) {
 	w := g.patient()
 	g.loop.Disarm(&w.timer)
@@ -245,15 +246,18 @@ func (g *guest) failed(err error) {
 		g.refuse(fmt.Errorf("%w; the last try: %w", errPatience, err))
 		return
 	}
-	if !errors.Is(err, probe.ErrCannotAsk) && !probe.OurFault(err) {
+	switch {
+	case errors.Is(err, probe.ErrCannotAsk) || probe.OurFault(err):
+		g.rest(resting)
+	case w.attempts > 1: // the target is believed ready again and again, and is not
+		g.rest(doubting)
+	default:
 		g.ask()
-		return
 	}
-	g.rest()
 }
 
 // rest keeps answers that change from one moment to the next from being asked for in a spin.
-func (g *guest) rest() {
-	g.state = resting
+func (g *guest) rest(as stage) {
+	g.state = as
 	g.loop.Arm(&g.wait.timer, min(dialPause<<min(g.wait.attempts-1, 8), time.Second))
 }

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -9,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/rouse-proxy/rouse/internal/event"
 	"github.com/rouse-proxy/rouse/internal/probe"
@@ -112,6 +114,31 @@ func TestLoopOurOwnFaultIsNotTheTargets(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// believer finds the target ready, whatever it is.
+type believer struct{ asked *atomic.Int32 }
+
+func (b believer) Wait(context.Context, string) (net.Conn, error) { return nil, nil }
+func (b believer) Once(context.Context, string) (net.Conn, error) {
+	b.asked.Add(1)
+	return nil, nil
+}
+
+// TestLoopProbeAndDialThatDisagreeDoNotSpin: the probe says ready and the backend refuses, until patience ends.
+func TestLoopProbeAndDialThatDisagreeDoNotSpin(t *testing.T) {
+	var asked atomic.Int32
+	v := settle(t, &server{absent: true}, rules{patience: time.Second, prober: believer{&asked}})
+	if _, err := talk(v.client(), "request"); !isReset(err) {
+		t.Errorf("the client saw %v, want a reset", err)
+	}
+	if n := asked.Load(); n < 1 || n > 20 {
+		t.Errorf("the target was asked %d times in a second", n)
+	}
+	refused := v.ledger.of(event.ClientRefused)
+	if len(refused) != 1 || !errors.Is(refused[0].Err, errPatience) {
+		t.Errorf("refused: %v", refused)
 	}
 }
 

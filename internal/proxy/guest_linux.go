@@ -19,8 +19,9 @@ import (
 //
 //	admitted → waiting (asked the target) → queued (granted) → dialing → linked → over
 //
-// and one that finds the target ready goes to dialing at once. A dial that nobody answers leads back to waiting, and one
-// that could not be made to resting. It belongs to one loop at a time; between two it belongs to the task that takes it over.
+// and one that finds the target ready goes to dialing at once. A dial that nobody answers leads back to waiting (from the
+// second on by doubting, a rest), and one that could not be made to resting. It belongs to one loop at a time; between two
+// it belongs to the task that takes it over.
 type guest struct {
 	door    *door
 	loop    *loop.Loop
@@ -50,14 +51,15 @@ const (
 	leaving        // gone, and the answer to a withdrawn ask is still to come
 	queued         // granted, waits for its turn to dial
 	dialing
-	resting // the dial could not be made; tried again after a pause
+	resting  // the dial could not be made; tried again after a pause
+	doubting // the dial was not answered, and not for the first time; the target is asked again after a pause
 	linked
 	over
 )
 
 // wait is what a client needs that is not served at once.
 type wait struct {
-	timer    loop.Timer // waiting: its patience; dialing: the next attempt; resting: the pause
+	timer    loop.Timer // waiting: its patience; dialing: the next attempt; resting, doubting: the pause
 	answer   error      // of the target
 	older    []attempt  // under way, beside the newest
 	dialed   time.Duration
@@ -105,6 +107,8 @@ func (g *guest) Do() {
 		g.again()
 	case resting:
 		g.dial()
+	case doubting:
+		g.ask()
 	}
 }
 
