@@ -155,13 +155,16 @@ func (n *named) Do() {
 	g := n.guest
 	g.wait.cancel = nil
 	switch {
-	case n.fault != "":
-		g.Contain(n.fault)
 	case g.state == leaving:
 		if n.conn != nil {
 			_ = n.conn.Close()
 		}
+		if n.fault != "" {
+			g.door.faulted(n.fault)
+		}
 		g.finish()
+	case n.fault != "":
+		g.Contain(n.fault)
 	case n.err != nil:
 		g.failed(n.err)
 	case !g.takeOver(n.conn):

@@ -23,7 +23,7 @@ import (
 )
 
 // patience is the bound of every wait here; a test that needs it has failed.
-const patience = time.Minute
+const patience = 30 * time.Second
 
 // A village is a town on the kernel's loopback: time is real, and the clients are carried by event loops.
 type village struct {
