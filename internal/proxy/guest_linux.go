@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"runtime/debug"
 	"time"
 
 	"github.com/rouse-proxy/rouse/internal/event"
@@ -90,7 +89,7 @@ func admit(m *doorman, fd int, from netip.AddrPort) {
 	g.loop = to
 	to.Claim()
 	if to == m.loop {
-		g.Do()
+		g.guarded(g.Do) // a fault in it is not the door's
 	} else {
 		to.Post(g)
 	}
@@ -272,13 +271,13 @@ func (m *moved) Contain(panicked any) { (*guest)(m).Contain(panicked) }
 
 // join begins to relay.
 func (g *guest) join(events loop.Events) {
-	g.state = linked
 	waited := g.loop.Clock() - g.arrived
 	g.emit(event.Event{Kind: event.ClientServed, Epoch: g.hold.Epoch(), Elapsed: waited})
 	if g.wait != nil {
 		g.wait = nil
 		loop.KeepAlive(int(g.back), relay.KeepAlive())
 	}
+	g.state = linked
 	g.link.Start(relay.LinkOptions{
 		Loop: g.loop, Token: g.token, Owner: g,
 		Client:  relay.Socket{FD: int(g.fd), Seen: g.seen, NoDelay: true},
@@ -363,37 +362,9 @@ func (g *guest) grownUp() {
 	}
 }
 
-// Contain keeps a fault from taking more than its own client down.
-func (g *guest) Contain(panicked any) {
-	err := fmt.Errorf("%w: %v\n%s", relay.ErrFault, panicked, debug.Stack())
-	if g.state == linked {
-		g.link.Cancel(err)
-		return
-	}
-	g.door.faulted(err)
-	g.refuse(relay.ErrFault)
-}
-
-// guarded calls f for a task of many guests: a fault is that of one.
-func (g *guest) guarded(f func()) {
-	defer func() {
-		if p := recover(); p != nil {
-			g.Contain(p)
-		}
-	}()
-	f()
-}
-
 // tellWaits is for the log only: nothing is decided by it.
 func (g *guest) tellWaits() {
 	if st := g.door.opts.Target.Status(); st.State != target.Ready {
 		g.emit(event.Event{Kind: event.ClientWaits, Cause: "target is " + st.State.String()})
-	}
-}
-
-func (g *guest) emit(e event.Event) {
-	if log := g.door.opts.Events; log.Wants(e.Level()) {
-		e.Target, e.Client = g.door.opts.Target.Name(), g.from.String()
-		log.Emit(e)
 	}
 }

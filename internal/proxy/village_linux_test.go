@@ -234,6 +234,16 @@ func (v *village) client() *net.TCPConn {
 	return c.(*net.TCPConn)
 }
 
+// attempt is a client's talk that may end as soon as in the middle of connecting.
+func (v *village) attempt(text string) (string, error) {
+	c, err := net.Dial("tcp", v.front)
+	if err != nil {
+		return "", err
+	}
+	_ = c.SetDeadline(time.Now().Add(patience))
+	return talk(c.(*net.TCPConn), text)
+}
+
 // awake is a village whose target is ready, and a client that is connected to it.
 func (v *village) awake() *net.TCPConn {
 	v.t.Helper()
