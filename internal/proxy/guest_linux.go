@@ -271,8 +271,7 @@ func (m *moved) Contain(panicked any) { (*guest)(m).Contain(panicked) }
 
 // join begins to relay.
 func (g *guest) join(events loop.Events) {
-	waited := g.loop.Clock() - g.arrived
-	g.emit(event.Event{Kind: event.ClientServed, Epoch: g.hold.Epoch(), Elapsed: waited})
+	g.emit(event.Event{Kind: event.ClientServed, Epoch: g.hold.Epoch(), Elapsed: g.elapsed()})
 	if g.wait != nil {
 		g.wait = nil
 		loop.KeepAlive(int(g.back), relay.KeepAlive())
@@ -303,7 +302,7 @@ func (g *guest) refuse(err error) {
 	if g.state == leaving || g.state == over {
 		return
 	}
-	e := event.Event{Kind: event.ClientRefused, Elapsed: g.loop.Clock() - g.arrived, Err: err}
+	e := event.Event{Kind: event.ClientRefused, Elapsed: g.elapsed(), Err: err}
 	if errors.Is(err, peek.ErrLeft) || errors.Is(err, peek.ErrReset) {
 		e = event.Event{Kind: event.ClientLeft, Elapsed: e.Elapsed, Cause: err.Error()}
 	}
@@ -361,6 +360,9 @@ func (g *guest) grownUp() {
 		g.again()
 	}
 }
+
+// elapsed is since it arrived: on the clock of another loop, maybe, which shows an older turn.
+func (g *guest) elapsed() time.Duration { return max(g.loop.Clock()-g.arrived, 0) }
 
 // tellWaits is for the log only: nothing is decided by it.
 func (g *guest) tellWaits() {
