@@ -24,6 +24,7 @@ type server struct {
 	absent    bool           // it never listens
 	backlog   int            // the system's when 0; -1: none to speak of
 	pace      time.Duration  // between two accepts
+	noted     func()         // is told of each stop
 	startErr  error          // guarded by mu once the village has settled
 
 	t        *testing.T
@@ -104,6 +105,9 @@ func (s *server) Stop(context.Context, driver.Op) error {
 	s.stops.Add(1)
 	if n := s.held(); n > 0 {
 		s.t.Errorf("stopped under %d clients", n)
+	}
+	if s.noted != nil {
+		s.noted()
 	}
 	time.Sleep(s.stopTime)
 	s.die()
