@@ -205,6 +205,8 @@ func (g *guest) granted() {
 // Ready is for the loop.
 func (g *guest) Ready(tag int, events loop.Events) {
 	switch {
+	case g.state == linked && tag != relay.ClientTag && int8(tag) != g.tag:
+		return // of an attempt that was given up in this turn
 	case g.state == linked:
 		g.link.Ready(tag, events)
 		if g.unheard {
@@ -257,7 +259,8 @@ type moved guest
 func (m *moved) Do() {
 	g := (*guest)(m)
 	g.token = g.loop.Join(g)
-	for tag, fd := range map[int]int32{relay.ClientTag: g.fd, 1: g.back} {
+	g.tag = 1
+	for tag, fd := range map[int]int32{relay.ClientTag: g.fd, int(g.tag): g.back} {
 		if err := g.loop.Watch(int(fd), g.token, tag, relay.LinkEvents); err != nil {
 			g.refuse(fmt.Errorf("watching a connection: %w", err))
 			return
