@@ -3,6 +3,7 @@ package loop
 import (
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -10,6 +11,7 @@ import (
 type Group struct {
 	born  time.Time
 	loops []*Loop
+	heavy atomic.Uint32 // how often a loop for bulk was asked for
 	pipes pipeBudget
 	wg    sync.WaitGroup
 }
@@ -61,6 +63,13 @@ func (g *Group) Close() error {
 
 // Loops returns the loops.
 func (g *Group) Loops() []*Loop { return g.loops }
+
+// Heavy returns the loop that a bulk transfer should be on. Half of the loops share them: with few streams each, a loop
+// sleeps and wakes for less.
+func (g *Group) Heavy() *Loop {
+	share := max(len(g.loops)/2, 1)
+	return g.loops[len(g.loops)-1-int(g.heavy.Add(1))%share]
+}
 
 // At returns the time that a Loop's Clock showed as d.
 func (g *Group) At(d time.Duration) time.Time { return g.born.Add(d) }

@@ -27,6 +27,7 @@ type door struct {
 	doormen   []*doorman
 	release   *release
 	accepting context.Context
+	serving   context.Context
 	clients   sync.WaitGroup
 	releasing atomic.Bool // some wait for their turn: newcomers stand behind them
 }
@@ -43,7 +44,8 @@ func (l *Listener) serveLoops(accepting, serving context.Context, ln net.Listene
 	}
 	loop.NoDelay(fd) // whoever is accepted inherits both
 	loop.KeepAlive(fd, relay.KeepAlive())
-	d := newDoor(l, fd, accepting)
+	d := newDoor(l, fd)
+	d.accepting, d.serving = accepting, serving
 	err = d.open()
 	if err == nil {
 		<-accepting.Done()
@@ -58,9 +60,9 @@ func (l *Listener) serveLoops(accepting, serving context.Context, ln net.Listene
 	return true, nil
 }
 
-func newDoor(l *Listener, fd int, accepting context.Context) *door {
+func newDoor(l *Listener, fd int) *door {
 	loops := l.opts.Loops.Loops()
-	d := &door{Listener: l, fd: fd, accepting: accepting, home: loops[l.opts.Home%len(loops)]}
+	d := &door{Listener: l, fd: fd, home: loops[l.opts.Home%len(loops)]}
 	d.release = newRelease(d)
 	for _, on := range loops {
 		m := &doorman{door: d, loop: on}

@@ -32,6 +32,7 @@ type guest struct {
 	held    bool // the hold is held
 	waited  bool // it was not served at once
 	unheard bool // linked, and the release waits for the backend's first byte
+	heavy   bool // linked, and bulk
 	seen    loop.Events
 	from    netip.AddrPort
 	arrived time.Duration // on the loop's clock
@@ -85,7 +86,7 @@ func admit(m *doorman, fd int, from netip.AddrPort) {
 		to, g.waited = d.home, true
 	}
 	g.loop = to
-	to.Claim()
+	to.Claim(g.weight())
 	if to == m.loop {
 		g.Do()
 	} else {
@@ -230,10 +231,38 @@ func (g *guest) connected(events loop.Events) {
 	_ = g.loop.Forget(int(g.fd))
 	_ = g.loop.Forget(int(g.back))
 	g.loop.Leave(g.token)
-	g.loop.Yield()
+	g.move(to)
+}
+
+func (g *guest) move(to *loop.Loop) {
+	g.loop.Yield(g.weight())
 	g.loop = to
-	to.Claim()
+	to.Claim(g.weight())
 	to.Post((*moved)(g))
+}
+
+// weight is what the guest counts for in its loop's load.
+func (g *guest) weight() int {
+	if g.heavy {
+		return 16
+	}
+	return 1
+}
+
+// RelayHeavy moves the guest to a loop for bulk.
+func (g *guest) RelayHeavy() bool {
+	to := g.door.opts.Loops.Heavy()
+	if g.unheard { // the release, which is at home, still looks after it
+		return false
+	}
+	g.loop.Claim(15)
+	g.heavy = true
+	if to == g.loop {
+		return false
+	}
+	g.link.Leave()
+	g.move(to)
+	return true
 }
 
 // moved is a guest on its way to another loop.
@@ -243,13 +272,25 @@ type moved guest
 func (m *moved) Do() {
 	g := (*guest)(m)
 	g.token = g.loop.Join(g)
+	defer g.outstayed()
 	for tag, fd := range map[int]int32{relay.ClientTag: g.fd, 1: g.back} {
 		if err := g.loop.Watch(int(fd), g.token, tag, relay.LinkEvents); err != nil {
-			g.refuse(fmt.Errorf("watching a connection: %w", err))
+			g.cut(fmt.Errorf("watching a connection: %w", err))
 			return
 		}
 	}
+	if g.state == linked {
+		g.link.Enter(g.loop, g.token)
+		return
+	}
 	g.join(0)
+}
+
+// outstayed cuts a guest that was on its way while all others were.
+func (g *guest) outstayed() {
+	if cause := context.Cause(g.door.serving); cause != nil && g.state != over {
+		g.cut(cause)
+	}
 }
 
 // Contain is for the loop.
@@ -324,7 +365,7 @@ func (g *guest) finish() {
 	if g.held {
 		g.hold.Release()
 	}
-	g.loop.Yield()
+	g.loop.Yield(g.weight())
 	g.door.opts.Slots.Release()
 	g.door.clients.Done()
 }

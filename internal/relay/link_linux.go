@@ -22,12 +22,12 @@ const LinkEvents = loop.In | loop.Out | loop.Urgent | loop.HangingUp | loop.Edge
 // The tags that a Link's sockets are watched with: the client's has this one, the backend's any higher one.
 const ClientTag = 0
 
-// How much one direction may move in one turn of its loop.
+// How much one direction moves in one piece of work, and how bulk is told from the rest.
 const (
-	wholeTurn  = 4 << 20   // while nobody else has anything to do
-	fairTurn   = 128 << 10 // while others wait
+	piece      = 256 << 10 // bytes; a splice may go beyond
+	shortLump  = 16 << 10  // of a splice
 	lumpsCease = 4         // so many short splices in a row, and bytes are copied again
-	shortLump  = 16 << 10
+	lumpsBulk  = 16        // so many long ones, and it is worth while to let more gather
 )
 
 // A Socket is one side of a link.
@@ -50,14 +50,18 @@ type LinkOptions struct {
 // The error is that of [Run].
 type Owner interface {
 	RelayEnded(Result, error)
+	// RelayHeavy says, at most once, that the link has become bulk. The owner may then move it to another loop, and says
+	// so: with [Link.Leave] here, and [Link.Enter] there.
+	RelayHeavy() (moved bool)
 }
 
 // A Link is a relay on an event loop: what [Run] does, without a goroutine, a buffer or any descriptor but the two
 // sockets while nothing moves. All of it belongs to the loop.
 //
 // Bytes are copied through the loop's buffer. Once a read has filled that, they are spliced through a pipe, until little
-// comes at a time again. What one side has sent and the other has no room for yet stays in the pipe, or in a copy; then
-// no more is read. Events only mark what may be possible (readable, writable, dead); work then does what is.
+// comes at a time again; that is heavy work, for which small things do not wait. What one side has sent and the other has
+// no room for yet stays in the pipe, or in a copy; then no more is read. Events only mark what may be possible (readable,
+// writable, dead); work then does what is.
 type Link struct {
 	loop   *loop.Loop
 	token  loop.Token
@@ -71,7 +75,9 @@ type Link struct {
 	end           ending
 	done          bool // nothing is left but to tell
 	told          bool
-	queued        bool // it goes on in the next turn
+	queued        bool // it goes on later
+	heavy         bool // it has become bulk once
+	heavyTold     bool
 }
 
 // side8 is a side in one byte.
@@ -86,10 +92,12 @@ var endings = [...]End{EndClosed, EndClientReset, EndBackendReset, EndCanceled}
 type end struct {
 	fd     int32
 	flags  flag
-	lumps  uint8         // short splices in a row
+	short  uint8         // short splices in a row
+	long   uint8         // the same of long ones
 	moved  int64         // bytes from here that were written to the other socket
 	last   time.Duration // when, on the loop's clock
 	parked *parked       // bytes from here that the other has no room for
+	gather *gather       // while its bytes gather in the kernel
 }
 
 // parked bytes are in a pipe or in a copy.
@@ -150,6 +158,21 @@ func (k *Link) Bytes() (sent, received int64) {
 	return k.ends[theClient].moved, k.ends[theBackend].moved
 }
 
+// Leave takes the link, which has just told that it is heavy, from its loop, and forgets both sockets there.
+func (k *Link) Leave() {
+	for s := range k.ends {
+		k.scatter(side(s))
+		_ = k.loop.Forget(int(k.ends[s].fd)) // it is watched
+	}
+	k.loop.Leave(k.token)
+}
+
+// Enter goes on in another loop, where both sockets are watched again: everything that is so already is told there.
+func (k *Link) Enter(l *loop.Loop, t loop.Token) {
+	k.loop, k.token = l, t
+	k.work()
+}
+
 // Ready is for the loop.
 func (k *Link) Ready(tag int, events loop.Events) {
 	s := theClient
@@ -157,7 +180,18 @@ func (k *Link) Ready(tag int, events loop.Events) {
 		s = theBackend
 	}
 	k.at(s).mark(events)
+	if k.ends[theClient].is(bulk) || k.ends[theBackend].is(bulk) {
+		k.later()
+		return
+	}
 	k.work()
+}
+
+func (k *Link) later() {
+	if !k.queued {
+		k.queued = true
+		k.loop.Again(k)
+	}
 }
 
 // Do is for the loop: it goes on with what was too much for one turn, or looks how a rescue goes.
@@ -213,20 +247,23 @@ func (k *Link) work() {
 	switch {
 	case k.done:
 		k.tell()
-	case more && !k.queued:
-		k.queued = true
-		k.loop.Again(k)
+	case k.grown() && k.owner.RelayHeavy(): // it goes on in another loop
+	case more:
+		k.later()
 	}
 }
 
-// pump moves bytes that s has sent, as many as a turn grants. It reports whether more could be moved at once.
+// grown says, once, that the link has become bulk and may be moved now: nothing of it is in the loop's hands.
+func (k *Link) grown() bool {
+	ready := k.heavy && !k.heavyTold && !k.queued && k.rescue == nil
+	k.heavyTold = k.heavyTold || ready
+	return ready
+}
+
+// pump moves a piece of what s has sent. It reports whether more could be moved at once.
 func (k *Link) pump(s side) (more bool) {
-	budget := wholeTurn
-	if k.loop.Crowd() > 0 {
-		budget = fairTurn
-	}
-	for budget > 0 {
-		n, ok := k.step(s, budget)
+	for budget := piece; budget > 0; {
+		n, ok := k.step(s)
 		if !ok {
 			return false
 		}
@@ -235,8 +272,8 @@ func (k *Link) pump(s side) (more bool) {
 	return true
 }
 
-// step moves one piece. It is not ok when no more can be moved now.
-func (k *Link) step(s side, most int) (n int, ok bool) {
+// step moves what one call gives. It is not ok when no more can be moved now.
+func (k *Link) step(s side) (n int, ok bool) {
 	from, to := k.at(s), k.at(s.other())
 	switch {
 	case k.done, side(k.failed) == s.other(): // nobody reads it any more
@@ -248,7 +285,7 @@ func (k *Link) step(s side, most int) (n int, ok bool) {
 	case from.is(dry), !from.is(readable):
 		return 0, false
 	case from.is(bulk) && !from.is(urgent):
-		return k.splice(s, most), true
+		return k.splice(s), true
 	}
 	return k.copy(s), true
 }
@@ -294,17 +331,17 @@ func (k *Link) give(s side, b []byte) {
 }
 
 // splice moves bytes through a pipe, or by a copy when there is no pipe to be had.
-func (k *Link) splice(s side, most int) int {
+func (k *Link) splice(s side) int {
 	from := k.at(s)
 	pipe := k.loop.TakePipe()
 	if pipe == nil {
-		from.clear(bulk)
+		k.light(s)
 		return k.copy(s)
 	}
-	n, err := pipe.Fill(int(from.fd), most)
-	k.judgeLump(from, n)
+	n, err := pipe.Fill(int(from.fd))
 	if n > 0 {
 		from.parked = &parked{pipe: pipe}
+		k.weigh(s, n)
 		k.unpark(s)
 		return n
 	}
@@ -313,17 +350,30 @@ func (k *Link) splice(s side, most int) int {
 	return 1
 }
 
-// judgeLump goes back to copying when little comes at a time.
-func (k *Link) judgeLump(from *end, n int) {
-	if n >= shortLump {
-		from.lumps = 0
+// weigh goes back to copying when little comes at a time. A long stream's bytes may gather: then nothing more is read
+// until many are there.
+func (k *Link) weigh(s side, n int) {
+	from := k.at(s)
+	if n < shortLump {
+		from.long = 0
+		if from.short++; from.short >= lumpsCease {
+			k.light(s)
+		}
 		return
 	}
-	from.lumps++
-	if from.lumps >= lumpsCease {
-		from.lumps = 0
-		from.clear(bulk)
+	from.short, from.long = 0, min(from.long+1, lumpsBulk)
+	k.heavy = k.heavy || from.long == lumpsBulk
+	if from.long == lumpsBulk && !from.is(hangup|broken|closed) && k.gathers(s, n) {
+		from.clear(readable)
 	}
+}
+
+// light ends bulk.
+func (k *Link) light(s side) {
+	from := k.at(s)
+	k.scatter(s)
+	from.clear(bulk)
+	from.short, from.long = 0, 0
 }
 
 // unpark gives the other side what it had no room for.
@@ -507,6 +557,7 @@ func (k *Link) tell() {
 	k.loop.Leave(k.token)
 	for s := range k.ends {
 		k.drop(side(s))
+		k.scatter(side(s))
 		if k.end == 0 {
 			loop.Close(int(k.ends[s].fd))
 		} else {

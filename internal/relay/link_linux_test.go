@@ -38,6 +38,7 @@ type answer struct {
 }
 
 func (l *linked) RelayEnded(res Result, err error) { l.answers <- answer{res, err} }
+func (l *linked) RelayHeavy() bool                 { return false }
 
 // start and stop are tasks.
 type (
