@@ -165,11 +165,6 @@ func (l *Loop) Watch(fd int, t Token, tag int, events Events) error {
 	return l.control(unix.EPOLL_CTL_ADD, fd, t, tag, events)
 }
 
-// Rewatch changes what a descriptor is watched for. What is true already is told again.
-func (l *Loop) Rewatch(fd int, t Token, tag int, events Events) error {
-	return l.control(unix.EPOLL_CTL_MOD, fd, t, tag, events)
-}
-
 // Forget ends the watch of a descriptor that stays open.
 func (l *Loop) Forget(fd int) error { return l.control(unix.EPOLL_CTL_DEL, fd, Token{}, 0, 0) }
 

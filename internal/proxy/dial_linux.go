@@ -20,11 +20,7 @@ import (
 // dial connects to the backend: by the connection that proved the target ready, or by its own.
 func (g *guest) dial() {
 	g.state = dialing
-	if g.waited {
-		if err := g.loop.Rewatch(int(g.fd), g.token, relay.ClientTag, relay.LinkEvents); err != nil {
-			g.refuse(fmt.Errorf("watching the client: %w", err))
-			return
-		}
+	if g.wait != nil {
 		g.wait.dialed = g.loop.Clock()
 	}
 	if conn := g.hold.TakeConn(); conn != nil && g.takeOver(conn) {

@@ -37,8 +37,9 @@ type guest struct {
 	from    netip.AddrPort
 	arrived time.Duration // on the loop's clock
 	hold    target.Hold
-	wait    *wait // only while it is not served quickly
-	next    *guest
+	wait    *wait         // only while it is not served quickly
+	next    *guest        // in the list of the young
+	visit   time.Duration // when it is visited there
 	link    relay.Link
 }
 
@@ -72,10 +73,7 @@ type attempt struct {
 	tag int8
 }
 
-const (
-	waitEvents = loop.HangingUp | loop.Edge // what a waiting client sends is of no interest yet
-	mostTries  = 4                          // attempts at once
-)
+const mostTries = 4 // attempts at once
 
 // admit takes a fresh connection in. A ready target serves it at once, on the quietest loop.
 func admit(m *doorman, fd int, from netip.AddrPort) {
@@ -111,11 +109,7 @@ func (g *guest) Do() {
 // enter begins: by dialing with a hold, else by asking for one.
 func (g *guest) enter() {
 	g.token = g.loop.Join(g)
-	events := relay.LinkEvents
-	if g.waited {
-		events = waitEvents
-	}
-	if err := g.loop.Watch(int(g.fd), g.token, relay.ClientTag, events); err != nil {
+	if err := g.loop.Watch(int(g.fd), g.token, relay.ClientTag, relay.LinkEvents); err != nil {
 		g.refuse(fmt.Errorf("watching the client: %w", err))
 		return
 	}
@@ -217,21 +211,13 @@ func (g *guest) Ready(tag int, events loop.Events) {
 	}
 }
 
-// connected hands the two connections to the relay, on the quietest loop.
+// connected hands the two connections to the relay. Of those who waited some move to quieter loops later.
 func (g *guest) connected(events loop.Events) {
 	if g.wait != nil {
 		g.loop.Disarm(&g.wait.timer)
 		g.door.release.connected(g)
 	}
-	to := g.loop.Quietest()
-	if to == g.loop || g.unheard || !g.waited { // one that did not wait is with the quietest
-		g.join(events)
-		return
-	}
-	_ = g.loop.Forget(int(g.fd))
-	_ = g.loop.Forget(int(g.back))
-	g.loop.Leave(g.token)
-	g.move(to)
+	g.join(events)
 }
 
 func (g *guest) move(to *loop.Loop) {
@@ -279,11 +265,7 @@ func (m *moved) Do() {
 			return
 		}
 	}
-	if g.state == linked {
-		g.link.Enter(g.loop, g.token)
-		return
-	}
-	g.join(0)
+	g.link.Enter(g.loop, g.token)
 }
 
 // outstayed cuts a guest that was on its way while all others were.
@@ -301,9 +283,9 @@ func (g *guest) join(events loop.Events) {
 	g.state = linked
 	waited := g.loop.Clock() - g.arrived
 	g.emit(event.Event{Kind: event.ClientServed, Epoch: g.hold.Epoch(), Elapsed: waited})
-	if g.wait != nil {
+	if g.waited {
 		g.wait = nil
-		loop.KeepAlive(int(g.back), relay.KeepAlive())
+		g.young().add(g)
 	}
 	g.link.Start(relay.LinkOptions{
 		Loop: g.loop, Token: g.token, Owner: g,
@@ -379,11 +361,15 @@ func (g *guest) cut(cause error) {
 	g.refuse(cause)
 }
 
-// grownUp comes a beat after the guest.
+// grownUp comes a beat after the guest has begun to dial, or to be served if it had to wait.
 func (g *guest) grownUp() {
 	switch {
 	case g.state == linked:
 		loop.KeepAlive(int(g.back), relay.KeepAlive())
+		if to := g.loop.Quietest(); g.waited && to != g.loop && !g.unheard && g.link.Movable() {
+			g.link.Leave()
+			g.move(to)
+		}
 	case g.state == dialing && g.wait == nil:
 		g.again()
 	}

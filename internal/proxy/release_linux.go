@@ -192,10 +192,13 @@ type young struct {
 	timer       loop.Timer
 }
 
-// visits keeps the visits of very many from being as many.
-const visits = 50 * time.Millisecond
+const (
+	visits    = 50 * time.Millisecond // keeps the visits of very many from being as many
+	visitMost = 128                   // at once; the others come a moment later
+)
 
 func (y *young) add(g *guest) {
+	g.visit = g.loop.Clock() + dialBeat
 	if y.first == nil {
 		y.first, y.loop = g, g.loop
 		y.loop.Arm(&y.timer, dialBeat)
@@ -208,11 +211,17 @@ func (y *young) add(g *guest) {
 // Do is for the loop.
 func (y *young) Do() {
 	now := y.loop.Clock()
-	for g := y.first; g != nil && now-g.arrived >= dialBeat; g = y.first {
+	for range visitMost {
+		g := y.first
+		if g == nil {
+			return
+		}
+		if g.visit > now {
+			y.loop.Arm(&y.timer, max(g.visit-now, visits))
+			return
+		}
 		y.first, g.next = g.next, nil
 		g.guarded(g.grownUp)
 	}
-	if y.first != nil {
-		y.loop.Arm(&y.timer, max(y.first.arrived+dialBeat-now, visits))
-	}
+	y.loop.Arm(&y.timer, time.Millisecond)
 }

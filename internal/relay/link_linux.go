@@ -158,7 +158,10 @@ func (k *Link) Bytes() (sent, received int64) {
 	return k.ends[theClient].moved, k.ends[theBackend].moved
 }
 
-// Leave takes the link, which has just told that it is heavy, from its loop, and forgets both sockets there.
+// Movable says whether the link may be moved to another loop now: nothing of it is in this one's hands.
+func (k *Link) Movable() bool { return !k.told && !k.queued && k.rescue == nil }
+
+// Leave takes a link that is movable from its loop, and forgets both sockets there.
 func (k *Link) Leave() {
 	for s := range k.ends {
 		k.scatter(side(s))
@@ -253,9 +256,9 @@ func (k *Link) work() {
 	}
 }
 
-// grown says, once, that the link has become bulk and may be moved now: nothing of it is in the loop's hands.
+// grown says, once, that the link has become bulk and may be moved now.
 func (k *Link) grown() bool {
-	ready := k.heavy && !k.heavyTold && !k.queued && k.rescue == nil
+	ready := k.heavy && !k.heavyTold && k.Movable()
 	k.heavyTold = k.heavyTold || ready
 	return ready
 }
