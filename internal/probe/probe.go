@@ -53,6 +53,8 @@ type Prober struct {
 	pace pace
 	try  func(ctx context.Context, address string) (net.Conn, error)
 	once time.Duration // bound of Once
+
+	boots boots
 }
 
 // New returns a prober.
@@ -81,14 +83,18 @@ func New(opts Options) (*Prober, error) {
 
 // Wait asks until the target at address is ready or ctx ends; then its error is
 // that of the newest attempt. The connection is nil for HTTP and Exec.
+//
+// A target that refuses is asked often in the first seconds and around the time that
+// its last boot took, more rarely else.
 func (p *Prober) Wait(ctx context.Context, address string) (net.Conn, error) {
 	began := time.Now()
 	for {
-		conn, err := race(ctx, p.pace, p.bind(address))
+		conn, err := race(ctx, p.waiting(time.Since(began)), p.bind(address))
 		if err != nil {
 			return nil, err
 		}
 		if err = p.settle(ctx, conn); err == nil {
+			p.boots.note(time.Since(began))
 			return conn, nil
 		}
 		_ = conn.Close()
@@ -96,6 +102,16 @@ func (p *Prober) Wait(ctx context.Context, address string) (net.Conn, error) {
 			return nil, err
 		}
 	}
+}
+
+// waiting is the pace of a race that begins after waited of waiting for the target.
+func (p *Prober) waiting(waited time.Duration) pace {
+	pace := p.pace
+	pace.waited = waited
+	if pace.refused != nil {
+		pace.refused = p.boots.pause
+	}
+	return pace
 }
 
 // Once asks once, within a bound of its own: 1 s for tcp, 3 s for http and
@@ -233,7 +249,7 @@ func (p *Prober) greeted(ctx context.Context, conn net.Conn) error {
 			break
 		}
 		// A piece of it: more must come, and a peek cannot wait for more.
-		if err := pause(ctx, refusedPause); err != nil {
+		if err := pause(ctx, promptPause); err != nil {
 			return fmt.Errorf("waiting for the rest of the server's first bytes: %w", err)
 		}
 	}
