@@ -14,6 +14,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"syscall"
 	"time"
@@ -44,7 +45,8 @@ type Options struct {
 	Expect  string                                                               // of Banner: what the server's first bytes must be; empty: any byte
 	Command func(ctx context.Context, address string) error                      // of Exec: nil means ready
 	Settle  time.Duration                                                        // of TCP: how long a connection must stay open to be believed
-	Dial    func(ctx context.Context, network, address string) (net.Conn, error) // net.Dialer's when nil
+	Allow   func(remote netip.AddrPort) error                                    // why an address must not be connected to; nil: each may
+	Dial    func(ctx context.Context, network, address string) (net.Conn, error) // the system's sockets when nil
 }
 
 // A Prober asks one target.
@@ -59,10 +61,10 @@ type Prober struct {
 
 // New returns a prober.
 func New(opts Options) (*Prober, error) {
-	if opts.Dial == nil {
-		opts.Dial = (&net.Dialer{KeepAlive: -1}).DialContext // the relay sets keepalive
-	}
 	p := &Prober{opts: opts}
+	if opts.Dial == nil {
+		p.opts.Dial = (&net.Dialer{KeepAlive: -1}).DialContext // the relay sets keepalive
+	}
 	switch opts.Kind {
 	case "", TCP:
 		p.pace, p.try, p.once = dialPace, p.dial, time.Second
@@ -167,10 +169,34 @@ func (p *Prober) bind(address string) func(context.Context) (net.Conn, error) {
 
 func (p *Prober) dial(ctx context.Context, address string) (net.Conn, error) {
 	conn, err := p.opts.Dial(ctx, "tcp", address)
-	if err != nil && ourFault(err) {
-		err = fmt.Errorf("%w: %w", ErrCannotAsk, err)
+	if err != nil {
+		return nil, blame(err)
 	}
-	return conn, err
+	return p.admit(conn)
+}
+
+// admit returns conn if it may be used, and closes it otherwise.
+func (p *Prober) admit(conn net.Conn) (net.Conn, error) {
+	if p.opts.Allow == nil {
+		return conn, nil
+	}
+	remote, err := netip.ParseAddrPort(conn.RemoteAddr().String())
+	if err != nil {
+		return conn, nil // not a network of addresses, as in tests
+	}
+	if err := p.opts.Allow(remote); err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	return conn, nil
+}
+
+// blame marks a failure that is our own.
+func blame(err error) error {
+	if ourFault(err) {
+		return fmt.Errorf("%w: %w", ErrCannotAsk, err)
+	}
+	return err
 }
 
 // ourFault tells a failure that lies on this machine from one of the target's.
