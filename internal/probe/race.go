@@ -11,7 +11,7 @@ import (
 
 // How many free file descriptors may be needed at once.
 const (
-	Descriptors     = 16 // by one prober
+	Descriptors     = 16 // by one prober: a dozen attempts in three seconds, and what watches them
 	DialDescriptors = 4  // by one [Prober.Dial]
 )
 
