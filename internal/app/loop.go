@@ -1,7 +1,6 @@
 package app
 
 import (
-	"context"
 	"errors"
 	"net"
 	"net/netip"
@@ -13,18 +12,13 @@ import (
 // errLoop is why a connection is not used: a client would wake itself for ever.
 var errLoop = errors.New("this is where rouse itself listens: it would connect to itself")
 
-// dial connects to a backend, unless that is one of our own listeners: by this
-// machine's own address, by a name, or by what a hook has said.
-func (a *App) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	conn, err := (&net.Dialer{KeepAlive: -1}).DialContext(ctx, network, address) // the relay sets keepalive
-	if err != nil {
-		return nil, err
+// allow refuses a backend that is one of our own listeners: by this machine's own
+// address, by a name, or by what a hook has said.
+func (a *App) allow(remote netip.AddrPort) error {
+	if a.isOwn(remote) {
+		return errLoop
 	}
-	if remote, err := netip.ParseAddrPort(conn.RemoteAddr().String()); err == nil && a.isOwn(remote) {
-		_ = conn.Close()
-		return nil, errLoop
-	}
-	return conn, nil
+	return nil
 }
 
 // direct returns where an address leads that needs no name to be resolved, unless that is one of our own listeners.

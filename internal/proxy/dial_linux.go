@@ -62,7 +62,7 @@ func (g *guest) takeOver(conn net.Conn) bool {
 func (g *guest) try(to netip.AddrPort) {
 	fd, err := loop.Connect(to)
 	if err != nil {
-		g.attemptFailed(-1, &net.OpError{Op: "dial", Net: "tcp", Addr: net.TCPAddrFromAddrPort(to), Err: err})
+		g.attemptFailed(-1, fmt.Errorf("connecting to %v: %w", to, err))
 		return
 	}
 	if g.back >= 0 {
@@ -187,10 +187,10 @@ func (g *guest) attemptFailed(tag int8, err error) {
 				fd = a.fd
 			}
 		}
-		err = &net.OpError{Op: "dial", Net: "tcp", Err: fmt.Errorf("connecting to %s: %w", g.hold.Address(), orReset(loop.SocketError(int(fd))))}
+		err = fmt.Errorf("connecting to %s: %w", g.hold.Address(), orReset(loop.SocketError(int(fd))))
 	}
 	g.drop()
-	g.failed(err)
+	g.failed(probe.Blame(err))
 }
 
 // orReset gives a socket that is dead without an error one.
@@ -241,7 +241,7 @@ func (g *guest) failed(err error) {
 		g.refuse(fmt.Errorf("%w; the last try: %w", errPatience, err))
 		return
 	}
-	if !errors.Is(err, probe.ErrCannotAsk) && !probe.OurFault(err) {
+	if !errors.Is(err, probe.ErrCannotAsk) {
 		g.ask()
 		return
 	}
