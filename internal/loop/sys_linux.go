@@ -184,6 +184,19 @@ func connect(fd int, to netip.AddrPort) unix.Errno {
 	return e
 }
 
+// ToItself says whether both ends of a connection are one socket: TCP allows that (RFC 9293 section 3.5), and for our end
+// the system may choose the very port that nobody listens on.
+func ToItself(fd int) bool {
+	var ends [2]unix.RawSockaddrAny
+	for i, call := range [...]uintptr{unix.SYS_GETSOCKNAME, unix.SYS_GETPEERNAME} {
+		size := uint32(unsafe.Sizeof(ends[i]))
+		if _, _, e := unix.RawSyscall(call, uintptr(fd), uintptr(unsafe.Pointer(&ends[i])), uintptr(unsafe.Pointer(&size))); e != 0 {
+			return false // it is dead, which others tell
+		}
+	}
+	return address(&ends[0]) == address(&ends[1])
+}
+
 // SocketError takes the error that is pending on a socket.
 func SocketError(fd int) error {
 	e, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)

@@ -41,6 +41,9 @@ func (c *chase) run(ctx context.Context) (net.Conn, error) {
 	h := &hunt{chase: c, began: began.Add(-c.waited), due: began}
 	defer h.end()
 	for ctx.Err() == nil {
+		if h.rest(ctx); ctx.Err() != nil {
+			break
+		}
 		if conn, err := h.round(bell); conn != nil || err != nil {
 			return conn, err
 		}
@@ -54,7 +57,6 @@ func (c *chase) run(ctx context.Context) (net.Conn, error) {
 // ring makes bell readable when ctx ends. The function that it returns ends that, and must be called before bell is
 // closed: the number may soon be that of another file.
 func ring(ctx context.Context, bell int) (end func()) {
-	//MUT
 	rung := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(rung)
@@ -70,6 +72,18 @@ func ring(ctx context.Context, bell int) (end func()) {
 func (h *hunt) end() {
 	for _, f := range h.flights {
 		_ = unix.Close(f.fd)
+	}
+}
+
+// shortRest is the longest pause that is spent in poll(2), where nothing wakes but the hunt itself. What sits longer in a
+// system call the runtime's monitor takes for lost: it takes its place away and hardly sleeps for a while, which costs more
+// than its timers do.
+const shortRest = 9 * time.Millisecond
+
+// rest waits through a longer pause in which no answer can come.
+func (h *hunt) rest(ctx context.Context) {
+	if d := time.Until(h.due); len(h.flights) == 0 && d > shortRest {
+		_ = pause(ctx, d) // the caller looks at ctx
 	}
 }
 

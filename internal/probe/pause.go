@@ -6,11 +6,11 @@ import (
 )
 
 // Between refusals: nothing listens yet, so asking costs the target nothing, and the port may open at any moment.
-// It costs us, for each attempt wakes this machine: measured on Linux, 5 ms take 3 % of a core and 40 ms less than 1 %, see
+// It costs us, for each attempt wakes this machine: measured on Linux, 5 ms take 3 % of a core and 100 ms less than 1 %, see
 // BenchmarkWaiting.
 const (
 	promptPause = 5 * time.Millisecond
-	slowPause   = 40 * time.Millisecond
+	slowPause   = 100 * time.Millisecond
 	promptFor   = 10 * time.Second // how long, at the start and around the expected moment, pauses are prompt
 )
 
@@ -20,7 +20,7 @@ func refusedPause(elapsed, usual time.Duration) time.Duration {
 	if elapsed < promptFor || (elapsed-usual).Abs() <= promptFor/2 {
 		return promptPause
 	}
-	return min(elapsed/300, slowPause)
+	return min(elapsed/120, slowPause)
 }
 
 // boots remembers how long the target took to become ready. Any number of goroutines may use it.

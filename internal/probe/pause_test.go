@@ -13,7 +13,7 @@ func TestPauseAfterARefusal(t *testing.T) {
 	for _, c := range []struct{ elapsed, usual, want time.Duration }{
 		{0, 0, promptPause},
 		{promptFor - 1, 0, promptPause},
-		{promptFor + 500*time.Millisecond, 0, 35 * time.Millisecond},
+		{promptFor + 500*time.Millisecond, 0, 87500 * time.Microsecond},
 		{12 * time.Second, 0, slowPause},
 		{time.Hour, 0, slowPause},
 		{34 * time.Second, 40 * time.Second, slowPause},

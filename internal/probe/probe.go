@@ -3,7 +3,7 @@
 // the user's own command (exec). It never waits out one attempt: fresh attempts
 // start on a short beat, several are in flight, and the first good answer wins. A
 // target that refuses is asked again within 5 ms while it is expected, and within
-// 40 ms else; on Linux that costs about 3 % and 1 % of a core.
+// 100 ms else; on Linux that costs about 3 % and 1 % of a core.
 // The connection that proved a target ready is handed on to serve the first
 // client, so nothing is thrown at the application only to be closed again.
 package probe
