@@ -75,7 +75,7 @@ func (g *Group) Heavy() *Loop {
 func (g *Group) At(d time.Duration) time.Time { return g.born.Add(d) }
 
 // Descriptors is how many descriptors the group takes at most for itself.
-func Descriptors(opts Options) int { return 2*max(opts.Loops, 1) + 2*opts.Pipes }
+func Descriptors(opts Options) int { return 3*max(opts.Loops, 1) + 2*opts.Pipes }
 
 // slack is by how much a loop may carry more than the quietest: moving to another core costs too.
 const slack = 4

@@ -64,6 +64,7 @@ type slot struct {
 type Loop struct {
 	group  *Group
 	epoll  int
+	idle   idle
 	wakeup int // eventfd
 	slots  []*[slotsAtOnce]slot
 	joined uint32 // slots that were ever used
@@ -98,6 +99,9 @@ func newLoop(g *Group) (*Loop, error) {
 	event := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET, Fd: wakeSlot}
 	if err := unix.EpollCtl(epoll, unix.EPOLL_CTL_ADD, wakeup, &event); err != nil {
 		return nil, errors.Join(os.NewSyscallError("epoll_ctl", err), l.close())
+	}
+	if err := l.idle.open(l); err != nil {
+		return nil, errors.Join(err, l.close())
 	}
 	return l, nil
 }
@@ -225,10 +229,9 @@ func (l *Loop) run() {
 	}
 }
 
-// yieldAfter is how often the loop gives way for a moment. The runtime's monitor takes a goroutine that has not been
-// scheduled anew for 10 ms for one that hogs its place: it would interrupt the loop, take its place away in each wait, and
-// itself hardly sleep any more, at a twelfth of the cost of a bulk transfer.
-const yieldAfter = 4 * time.Millisecond
+// yieldAfter is how often a busy loop gives way for a moment, before the runtime's monitor takes it for one that hogs its
+// place (10 ms) and interrupts it.
+const yieldAfter = 8 * time.Millisecond
 
 // turn is how long heavy work may take together before the loop looks for events again.
 const turn = 100 * time.Microsecond
@@ -250,7 +253,7 @@ func (l *Loop) heavy() {
 
 // wait returns the number of events. It sleeps only while nothing else is to be done.
 func (l *Loop) wait() int {
-	timeout := -1
+	timeout := time.Duration(-1)
 	if len(l.timers) > 0 {
 		timeout = l.timers.until(time.Now())
 	}
@@ -263,10 +266,28 @@ func (l *Loop) wait() int {
 			timeout = 0
 		}
 	}
-	n, err := epollWait(l.epoll, l.events, timeout)
+	n := l.sleep(timeout)
 	l.sleeping.Store(false)
-	if err != nil && err != unix.EINTR {
-		panic(fmt.Sprintf("epoll_wait: %v", err)) // a closed or wrong descriptor: nothing could go on
+	return n
+}
+
+// briefly is how long a loop stays in epoll_pwait(2) before it lets the runtime wait for it.
+const briefly = 2 * time.Millisecond
+
+// sleep waits in two ways. The system call is the quicker one, and goes unseen by the scheduler: that sends a signal when it
+// wants something, which ends the wait. Told of it, its monitor would wake up with the loop each time, and cost ten times
+// what the loop does. But it is not for long: the loop keeps its place meanwhile. Then the runtime's poller waits.
+func (l *Loop) sleep(timeout time.Duration) int {
+	first := timeout
+	if timeout < 0 || timeout > briefly {
+		first = briefly
+	}
+	n, err := epollWait(l.epoll, l.events, first)
+	if err == nil && n == 0 && first != timeout {
+		n, err = l.idle.wait(l, timeout)
+	}
+	if err != nil && !errors.Is(err, unix.EINTR) {
+		panic(fmt.Sprintf("epoll_pwait: %v", err)) // a closed or wrong descriptor: nothing could go on
 	}
 	return max(n, 0)
 }
@@ -341,5 +362,5 @@ func (l *Loop) close() error {
 		p.close()
 	}
 	l.pipes = nil
-	return errors.Join(unix.Close(l.wakeup), unix.Close(l.epoll))
+	return errors.Join(unix.Close(l.wakeup), unix.Close(l.epoll), l.idle.close())
 }

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The calls below are on descriptors that do not block and therefore return at once: the scheduler need not hear of
+// Most calls below are on descriptors that do not block and therefore return at once: the scheduler need not hear of
 // them, which saves a third of the cost of a small one.
 
 func pointer(b []byte) uintptr { return uintptr(unsafe.Pointer(unsafe.SliceData(b))) }
@@ -81,14 +81,28 @@ func epollCtl(epoll, op, fd int, event *unix.EpollEvent) error {
 	return errnoErr(e)
 }
 
-// epollWait tells the scheduler only when it may sleep.
-func epollWait(epoll int, events []unix.EpollEvent, timeout int) (int, error) {
-	if timeout != 0 {
-		return unix.EpollWait(epoll, events, timeout)
+// epollWait rounds the timeout up to milliseconds, so that what is waited for is due then.
+func epollWait(epoll int, events []unix.EpollEvent, timeout time.Duration) (int, error) {
+	n, _, e := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(epoll), uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)),
+		uintptr(milliseconds(timeout)), 0, 0)
+	if e != 0 {
+		return 0, errnoErr(e)
 	}
-	n, _, e := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(epoll), uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), 0, 0, 0)
-	return int(n), errnoErr(e)
+	return int(n), nil
 }
+
+// Poll is poll(2) for a wait of a few milliseconds, in which the caller's goroutine keeps its place.
+func Poll(fds []unix.PollFd, timeout time.Duration) (int, error) {
+	limit := unix.NsecToTimespec(int64(max(timeout, 0)))
+	n, _, e := unix.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(unsafe.SliceData(fds))), uintptr(len(fds)),
+		uintptr(unsafe.Pointer(&limit)), 0, 0, 0)
+	if e != 0 {
+		return 0, errnoErr(e)
+	}
+	return int(n), nil
+}
+
+func milliseconds(d time.Duration) int { return int((d + time.Millisecond - 1) / time.Millisecond) }
 
 // Close closes a descriptor.
 func Close(fd int) {
