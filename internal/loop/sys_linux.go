@@ -91,17 +91,6 @@ func epollWait(epoll int, events []unix.EpollEvent, timeout time.Duration) (int,
 	return int(n), nil
 }
 
-// Poll is poll(2) for a wait of a few milliseconds, in which the caller's goroutine keeps its place.
-func Poll(fds []unix.PollFd, timeout time.Duration) (int, error) {
-	limit := unix.NsecToTimespec(int64(max(timeout, 0)))
-	n, _, e := unix.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(unsafe.SliceData(fds))), uintptr(len(fds)),
-		uintptr(unsafe.Pointer(&limit)), 0, 0, 0)
-	if e != 0 {
-		return 0, errnoErr(e)
-	}
-	return int(n), nil
-}
-
 func milliseconds(d time.Duration) int { return int((d + time.Millisecond - 1) / time.Millisecond) }
 
 // Close closes a descriptor.
