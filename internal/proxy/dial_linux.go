@@ -84,15 +84,6 @@ func (g *guest) try(to netip.AddrPort) {
 	g.young().add(g)
 }
 
-func (g *guest) young() *young {
-	for _, m := range g.door.doormen {
-		if m.loop == g.loop {
-			return &m.young
-		}
-	}
-	return nil // every loop has a doorman
-}
-
 // again comes after the beat: nobody has answered yet.
 func (g *guest) again() {
 	g.patient()
@@ -151,13 +142,16 @@ func (n *named) Do() {
 	g := n.guest
 	g.wait.cancel = nil
 	switch {
-	case n.fault != "":
-		g.Contain(n.fault)
 	case g.state == leaving:
 		if n.conn != nil {
 			_ = n.conn.Close()
 		}
+		if n.fault != "" {
+			g.door.faulted(n.fault)
+		}
 		g.finish()
+	case n.fault != "":
+		g.Contain(n.fault)
 	case n.err != nil:
 		g.failed(n.err)
 	case !g.takeOver(n.conn):
@@ -233,7 +227,8 @@ func (g *guest) dropOlder() {
 }
 
 // failed comes after a dial to which nobody answered, or which could not be made: then nothing is known against the
-// target, and it is made again after a rest. Else the hold becomes a wait, in one step, and the target is asked again.
+// target, and it is made again after a rest. Else the hold becomes a wait, in one step, and the target is asked again:
+// at once the first time.
 func (g *guest) failed(err error) {
 	w := g.patient()
 	g.loop.Disarm(&w.timer)
@@ -243,19 +238,20 @@ func (g *guest) failed(err error) {
 		g.emit(event.Event{Kind: event.BackendSuspect, Err: err})
 	}
 	w.trouble = err
-	if left := g.patience(); left <= 0 {
+	switch {
+	case g.patience() <= 0:
 		g.refuse(fmt.Errorf("%w; the last try: %w", errPatience, err))
-		return
-	}
-	if !errors.Is(err, probe.ErrCannotAsk) {
+	case errors.Is(err, probe.ErrCannotAsk):
+		g.rest(resting)
+	case w.attempts > 1: // the target is believed ready again and again, and is not
+		g.rest(doubting)
+	default:
 		g.ask()
-		return
 	}
-	g.rest()
 }
 
 // rest keeps answers that change from one moment to the next from being asked for in a spin.
-func (g *guest) rest() {
-	g.state = resting
+func (g *guest) rest(as stage) {
+	g.state = as
 	g.loop.Arm(&g.wait.timer, min(dialPause<<min(g.wait.attempts-1, 8), time.Second))
 }

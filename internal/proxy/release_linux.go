@@ -159,7 +159,10 @@ func (r *release) hear(g *guest) {
 
 // lost notes that nobody answers an attempt: at most once a beat, since those that were lost together are one loss.
 func (r *release) lost(g *guest) {
-	if now := r.door.home.Clock(); g.wait.turn && now-r.shrunk >= quickBeat {
+	if !g.wait.turn {
+		return // and it may be on another loop
+	}
+	if now := r.door.home.Clock(); now-r.shrunk >= quickBeat {
 		r.shrunk = now
 		r.calm = max(r.window/2, 1)
 		r.window = r.calm
@@ -182,46 +185,4 @@ func (r *release) beat(g *guest) time.Duration {
 		return dialBeat
 	}
 	return min(max(8*r.usual, quickBeat), dialBeat)
-}
-
-// young are the fresh guests of one loop, in order. Once they are a beat old they are visited: most have ended by then,
-// some still dial, the others will stay and get what costs a few system calls.
-type young struct {
-	first, last *guest
-	loop        *loop.Loop
-	timer       loop.Timer
-}
-
-const (
-	visits    = 50 * time.Millisecond // keeps the visits of very many from being as many
-	visitMost = 128                   // at once; the others come a moment later
-)
-
-func (y *young) add(g *guest) {
-	g.visit = g.loop.Clock() + dialBeat
-	if y.first == nil {
-		y.first, y.loop = g, g.loop
-		y.loop.Arm(&y.timer, dialBeat)
-	} else {
-		y.last.next = g
-	}
-	y.last = g
-}
-
-// Do is for the loop.
-func (y *young) Do() {
-	now := y.loop.Clock()
-	for range visitMost {
-		g := y.first
-		if g == nil {
-			return
-		}
-		if g.visit > now {
-			y.loop.Arm(&y.timer, max(g.visit-now, visits))
-			return
-		}
-		y.first, g.next = g.next, nil
-		g.guarded(g.grownUp)
-	}
-	y.loop.Arm(&y.timer, time.Millisecond)
 }
