@@ -145,7 +145,7 @@ func TestLoopDialByNameHandsOver(t *testing.T) {
 	}
 	s.end <- func() (net.Conn, error) { return plainDial(context.Background(), v.address) }
 	v.chat(c, "moved")
-	until(t, "the second loop carries it", func() bool { return loads[1].Load() == 101 }) // a beat later
+	until(t, "the second loop carries it", func() bool { return loads[1].Load() > 100 }) // a beat later
 	v.served(c, "and gone")
 	v.served(stays, "not concerned")
 	for range 100 {
