@@ -31,11 +31,21 @@ const (
 
 // A Waker is what a listener needs of a target.
 type Waker interface {
+	Subject
+	Holder
+}
+
+// A Subject tells of itself.
+type Subject interface {
 	Name() string
+	Status() target.Status
+}
+
+// A Holder gives holds, as the methods of a target do.
+type Holder interface {
 	Acquire(ctx context.Context, cause string) (*target.Hold, error)
 	TryHold(h *target.Hold) bool
 	Ask(h *target.Hold, w target.Waiter)
-	Status() target.Status
 }
 
 // A Dialer connects to a backend that is ready.
