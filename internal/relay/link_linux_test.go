@@ -28,7 +28,6 @@ type linked struct {
 	opts    Options
 	on      *loop.Loop
 	fds     [2]int
-	client  bool
 	answers chan answer
 }
 
