@@ -9,12 +9,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// idle lets the runtime's poller wait for a loop that has nothing to do. An epoll descriptor can itself be polled; the
-// runtime, which never forgets a descriptor, gets to see a gate, behind which the loop's own is only while it waits there.
-// Else the runtime would wake up with each event of a busy loop.
+// idle lets the runtime's poller wait for a loop that has nothing to do. An epoll descriptor can itself be polled. The
+// runtime, which never forgets a descriptor, gets to see a gate, which opens only while it waits there: else it would wake
+// up with each event of a busy loop. The gate is opened and shut by a change of what it watches for, as adding the loop's
+// descriptor to it each time would make the kernel look at all that the loop watches.
 type idle struct {
 	gate  *os.File // an epoll descriptor
 	raw   syscall.RawConn
+	fd    int // of the gate
 	look  func(fd uintptr) bool
 	limit bool // a deadline is set
 	n     int
@@ -27,7 +29,10 @@ func (i *idle) open(l *Loop) error {
 		return os.NewSyscallError("epoll_create1", err)
 	}
 	_ = unix.SetNonblock(fd, true) // for package os, which takes it for pollable then; it never fails on an open descriptor
-	i.gate = os.NewFile(uintptr(fd), "epoll")
+	i.gate, i.fd = os.NewFile(uintptr(fd), "epoll"), fd
+	if err := i.set(unix.EPOLL_CTL_ADD, l, 0); err != nil {
+		return err
+	}
 	if err := i.gate.SetReadDeadline(time.Time{}); err != nil {
 		return err
 	}
@@ -52,17 +57,18 @@ func (i *idle) wait(l *Loop, timeout time.Duration) (int, error) {
 	if err := i.deadline(timeout); err != nil {
 		return 0, err
 	}
-	gate := 0
-	_ = i.raw.Control(func(fd uintptr) { gate = int(fd) })
-	event := unix.EpollEvent{Events: unix.EPOLLIN}
-	if err := epollCtl(gate, unix.EPOLL_CTL_ADD, l.epoll, &event); err != nil {
+	if err := i.set(unix.EPOLL_CTL_MOD, l, unix.EPOLLIN); err != nil {
 		return 0, err
 	}
 	err := i.raw.Read(i.look)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		err = nil
 	}
-	return i.n, errors.Join(err, i.err, epollCtl(gate, unix.EPOLL_CTL_DEL, l.epoll, &event))
+	return i.n, errors.Join(err, i.err, i.set(unix.EPOLL_CTL_MOD, l, 0))
+}
+
+func (i *idle) set(op int, l *Loop, events uint32) error {
+	return epollCtl(i.fd, op, l.epoll, &unix.EpollEvent{Events: events})
 }
 
 func (i *idle) deadline(timeout time.Duration) error {
