@@ -164,7 +164,7 @@ func (a *App) listen() error {
 			"limit", limit, "wanted", reserve+gate.PerClient)
 	}
 	a.slots = gate.NewSlots(gate.Capacity(gate.DescriptorLimit(), uint64(reserve)))
-	for i, r := range a.cfg.Routes {
+	for _, r := range a.cfg.Routes {
 		p := a.parts[r.Target]
 		lc := net.ListenConfig{KeepAliveConfig: relay.KeepAlive()} // for those who wait; the relay sets its own
 		// Of a multipath connection the kernel tells too little: a client that leaves while it waits would not be seen.
@@ -181,7 +181,7 @@ func (a *App) listen() error {
 		a.listeners = append(a.listeners, &listener{ln, proxy.New(proxy.Options{
 			Target: p.target, Dial: p.prober.Dial, Slots: a.slots,
 			Patience: p.patience(), Events: a.events, Logger: a.logger,
-			Loops: a.loops, Home: i, Direct: a.direct,
+			Loops: a.loops, Direct: a.direct,
 		})})
 	}
 	return nil

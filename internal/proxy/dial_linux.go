@@ -21,13 +21,13 @@ import (
 func (g *guest) dial() {
 	g.state = dialing
 	if g.wait != nil {
-		g.wait.dialed = g.loop.Clock()
+		g.wait.dialed = g.at.loop.Clock()
 	}
 	if conn := g.hold.TakeConn(); conn != nil && g.takeOver(conn) {
 		return
 	}
 	address := g.hold.Address()
-	to, err := g.door.opts.Direct(address)
+	to, err := g.at.door.opts.Direct(address)
 	switch {
 	case err != nil:
 		g.failed(err)
@@ -50,7 +50,7 @@ func (g *guest) takeOver(conn net.Conn) bool {
 		return false // closed already
 	}
 	g.back, g.tag = int32(fd), 1
-	if err := g.loop.Watch(fd, g.token, int(g.tag), relay.LinkEvents); err != nil {
+	if err := g.at.loop.Watch(fd, g.token, int(g.tag), relay.LinkEvents); err != nil {
 		g.refuse(fmt.Errorf("watching the backend: %w", err))
 		return true
 	}
@@ -73,27 +73,27 @@ func (g *guest) try(to netip.AddrPort) {
 		}
 	}
 	g.back, g.tag = int32(fd), g.tag%mostTries+1
-	if err := g.loop.Watch(fd, g.token, int(g.tag), relay.LinkEvents); err != nil {
+	if err := g.at.loop.Watch(fd, g.token, int(g.tag), relay.LinkEvents); err != nil {
 		g.refuse(fmt.Errorf("watching the backend: %w", err))
 		return
 	}
 	if g.wait != nil {
-		g.loop.Arm(&g.wait.timer, g.door.release.beat(g))
+		g.at.loop.Arm(&g.wait.timer, g.at.release.beat(g))
 		return
 	}
-	g.young().add(g)
+	g.at.young.add(g)
 }
 
 // again comes after the beat: nobody has answered yet.
 func (g *guest) again() {
 	g.patient()
 	if g.wait.dialed == 0 {
-		g.wait.dialed = g.loop.Clock() - dialBeat
+		g.wait.dialed = g.at.loop.Clock() - dialBeat
 	}
-	g.door.release.lost(g)
-	to, err := g.door.opts.Direct(g.hold.Address())
+	g.at.release.lost(g)
+	to, err := g.at.door.opts.Direct(g.hold.Address())
 	switch {
-	case g.loop.Clock()-g.wait.dialed >= dialTimeout:
+	case g.at.loop.Clock()-g.wait.dialed >= dialTimeout:
 		g.drop()
 		g.failed(fmt.Errorf("dialing %s: no answer within %v", g.hold.Address(), dialTimeout))
 	case err != nil:
@@ -108,7 +108,7 @@ func (g *guest) again() {
 func (g *guest) dialByName(address string) {
 	ctx, cancel := context.WithTimeout(context.Background(), dialTimeout)
 	g.patient().cancel = cancel
-	g.loop.Disarm(&g.wait.timer)
+	g.at.loop.Disarm(&g.wait.timer)
 	n := &named{guest: g}
 	go n.dial(ctx, cancel, address)
 }
@@ -122,10 +122,10 @@ type named struct {
 }
 
 func (n *named) dial(ctx context.Context, cancel context.CancelFunc, address string) {
-	defer n.guest.loop.Post(n)
+	defer n.guest.at.loop.Post(n)
 	defer cancel()
 	defer n.contain()
-	n.conn, n.err = n.guest.door.opts.Dial(ctx, address)
+	n.conn, n.err = n.guest.at.door.opts.Dial(ctx, address)
 }
 
 func (n *named) contain() {
@@ -147,7 +147,7 @@ func (n *named) Do() {
 			_ = n.conn.Close()
 		}
 		if n.fault != "" {
-			g.door.faulted(n.fault)
+			g.at.door.faulted(n.fault)
 		}
 		g.finish()
 	case n.fault != "":
@@ -231,8 +231,8 @@ func (g *guest) dropOlder() {
 // at once the first time.
 func (g *guest) failed(err error) {
 	w := g.patient()
-	g.loop.Disarm(&w.timer)
-	g.door.release.passed(g)
+	g.at.loop.Disarm(&w.timer)
+	g.at.release.passed(g)
 	w.attempts++
 	if w.trouble == nil || w.trouble.Error() != err.Error() {
 		g.emit(event.Event{Kind: event.BackendSuspect, Err: err})
@@ -253,5 +253,5 @@ func (g *guest) failed(err error) {
 // rest keeps answers that change from one moment to the next from being asked for in a spin.
 func (g *guest) rest(as stage) {
 	g.state = as
-	g.loop.Arm(&g.wait.timer, min(dialPause<<min(g.wait.attempts-1, 8), time.Second))
+	g.at.loop.Arm(&g.wait.timer, min(dialPause<<min(g.wait.attempts-1, 8), time.Second))
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -18,18 +17,15 @@ import (
 // acceptBatch is how many clients one loop accepts before it looks after those it has.
 const acceptBatch = 8
 
-// A door is one listener on the loops. Every loop accepts at it and carries the clients that it can serve at once. Those
-// that must wait are all with one loop, the home, which releases them in order.
+// A door is one listener on the loops. Every loop accepts at it; the quietest gets the client.
 type door struct {
 	*Listener
 	fd        int
-	home      *loop.Loop
-	doormen   []*doorman
-	release   *release
+	doormen   []*doorman // one on each loop
+	pace      pace       // of releases
 	accepting context.Context
 	serving   context.Context
 	clients   sync.WaitGroup
-	releasing atomic.Bool // some wait for their turn: newcomers stand behind them
 }
 
 // serveLoops is Serve on the event loops, for a listener that they can take over; false for any other.
@@ -61,22 +57,29 @@ func (l *Listener) serveLoops(accepting, serving context.Context, ln net.Listene
 }
 
 func newDoor(l *Listener, fd int) *door {
-	loops := l.opts.Loops.Loops()
-	d := &door{Listener: l, fd: fd, home: loops[l.opts.Home%len(loops)]}
-	d.release = newRelease(d)
-	for _, on := range loops {
+	d := &door{Listener: l, fd: fd, pace: pace{rate: l.opts.ReleaseRate}}
+	for _, on := range l.opts.Loops.Loops() {
 		m := &doorman{door: d, loop: on}
-		m.timer = loop.NewTimer(m)
+		m.timer, m.young.timer, m.release = loop.NewTimer(m), loop.NewTimer(&m.young), newRelease(m)
 		d.doormen = append(d.doormen, m)
 	}
 	return d
+}
+
+// on returns the doorman of a loop.
+func (d *door) on(l *loop.Loop) *doorman {
+	for _, m := range d.doormen {
+		if m.loop == l {
+			return m
+		}
+	}
+	return nil // every loop has one
 }
 
 // open lets every loop accept, or none.
 func (d *door) open() error {
 	return d.everywhere(func(m *doorman) error {
 		m.token = m.loop.Join(m)
-		m.young.timer = loop.NewTimer(&m.young)
 		return m.watch()
 	})
 }
@@ -123,7 +126,7 @@ type call func()
 // Do is for the loop.
 func (f call) Do() { f() }
 
-// A doorman accepts on one loop.
+// A doorman accepts on one loop, and looks after the door's clients there.
 type doorman struct {
 	door    *door
 	loop    *loop.Loop
@@ -133,12 +136,13 @@ type doorman struct {
 	watches bool
 	left    bool
 	young   young
+	release *release
 }
 
 // each calls f with every client of the door that is on this loop.
 func (m *doorman) each(f func(*guest)) {
 	m.loop.Each(func(h loop.Handler) {
-		if g, ok := h.(*guest); ok && g.door == m.door {
+		if g, ok := h.(*guest); ok && g.at == m {
 			f(g)
 		}
 	})

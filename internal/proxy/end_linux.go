@@ -12,7 +12,7 @@ import (
 // RelayEnded accounts for the client.
 func (g *guest) RelayEnded(res relay.Result, err error) {
 	if errors.Is(err, relay.ErrFault) {
-		g.door.faulted(err)
+		g.at.door.faulted(err)
 	}
 	g.emit(event.Event{Kind: event.ClientEnded, Elapsed: res.Ended.Sub(res.Started), Sent: res.Sent, Received: res.Received, Cause: string(res.End)})
 	if res.BackendFirst && res.Received == 0 && res.Ended.Sub(res.Started) < tooSoon {
@@ -27,19 +27,19 @@ func (g *guest) refuse(err error) {
 	if g.state == leaving || g.state == over {
 		return
 	}
-	e := event.Event{Kind: event.ClientRefused, Elapsed: g.loop.Clock() - g.arrived, Err: err}
+	e := event.Event{Kind: event.ClientRefused, Elapsed: g.at.loop.Clock() - g.arrived, Err: err}
 	if errors.Is(err, peek.ErrLeft) || errors.Is(err, peek.ErrReset) {
 		e = event.Event{Kind: event.ClientLeft, Elapsed: e.Elapsed, Cause: err.Error()}
 	}
 	g.emit(e)
-	g.loop.Leave(g.token)
+	g.at.loop.Leave(g.token)
 	loop.Reset(int(g.fd))
 	g.drop()
 	asked, dials := g.state == waiting, g.wait != nil && g.wait.cancel != nil
 	switch {
 	case asked:
 		g.state = leaving
-		g.loop.Disarm(&g.wait.timer)
+		g.at.loop.Disarm(&g.wait.timer)
 		g.hold.Withdraw()
 	case dials:
 		g.state = leaving
@@ -54,18 +54,18 @@ func (g *guest) finish() {
 	g.state = over
 	g.age()
 	if g.wait != nil {
-		g.loop.Disarm(&g.wait.timer)
-		g.door.release.passed(g)
+		g.at.loop.Disarm(&g.wait.timer)
+		g.at.release.passed(g)
 	}
 	if g.unheard {
-		g.door.release.hear(g)
+		g.at.release.hear(g)
 	}
 	if g.held {
 		g.hold.Release()
 	}
-	g.loop.Yield(g.weight())
-	g.door.opts.Slots.Release()
-	g.door.clients.Done()
+	g.at.loop.Yield(g.weight())
+	g.at.door.opts.Slots.Release()
+	g.at.door.clients.Done()
 }
 
 // cut ends a client that outstays the drain.

@@ -21,8 +21,7 @@ import (
 // second on by doubting, a rest), and one that could not be made to resting. It belongs to one loop at a time; between two
 // it belongs to the task that takes it over.
 type guest struct {
-	door    *door
-	loop    *loop.Loop
+	at      *doorman // of the loop that it is on
 	token   loop.Token
 	fd      int32 // the client's
 	back    int32 // the backend's, of the newest attempt
@@ -74,21 +73,17 @@ type attempt struct {
 
 const mostTries = 4 // attempts at once
 
-// admit takes a fresh connection in. A ready target serves it at once, on the quietest loop.
+// admit takes a fresh connection in, on the quietest loop. A ready target serves it at once.
 func admit(m *doorman, fd int, from netip.AddrPort) {
-	d := m.door
-	g := &guest{door: d, fd: int32(fd), back: -1, from: from, arrived: m.loop.Clock()}
-	to := m.loop.Quietest()
-	if g.held = d.opts.Target.TryHold(&g.hold); !g.held || d.releasing.Load() {
-		to, g.waited = d.home, true
-	}
-	g.loop = to
-	to.Claim(g.weight())
-	if to == m.loop {
+	g := &guest{fd: int32(fd), back: -1, from: from, arrived: m.loop.Clock()}
+	g.held = m.door.opts.Target.TryHold(&g.hold)
+	if g.at = m.door.on(m.loop.Quietest()); g.at == m {
+		m.loop.Claim(g.weight())
 		g.Do()
-	} else {
-		to.Post(g)
+		return
 	}
+	g.at.loop.Claim(g.weight())
+	g.at.loop.Post(g)
 }
 
 // Do is for the loop: it takes the guest in, goes on after its timer, or hears the target's answer.
@@ -109,18 +104,18 @@ func (g *guest) Do() {
 
 // enter begins: by dialing with a hold, else by asking for one.
 func (g *guest) enter() {
-	g.token = g.loop.Join(g)
-	if err := g.loop.Watch(int(g.fd), g.token, relay.ClientTag, relay.LinkEvents); err != nil {
+	g.token = g.at.loop.Join(g)
+	if err := g.at.loop.Watch(int(g.fd), g.token, relay.ClientTag, relay.LinkEvents); err != nil {
 		g.refuse(fmt.Errorf("watching the client: %w", err))
 		return
 	}
 	switch {
-	case g.door.accepting.Err() != nil:
-		g.refuse(context.Cause(g.door.accepting))
+	case g.at.door.accepting.Err() != nil:
+		g.refuse(context.Cause(g.at.door.accepting))
 	case !g.held:
 		g.tellWaits()
 		g.ask()
-	case g.waited:
+	case g.at.release.busy():
 		g.patient()
 		g.granted()
 	default:
@@ -140,17 +135,19 @@ func (g *guest) patient() *wait {
 func (g *guest) ask() {
 	w := g.patient()
 	g.state = waiting
-	g.loop.Arm(&w.timer, g.patience())
+	g.at.loop.Arm(&w.timer, g.patience())
 	if g.held {
 		g.held = false
 		g.hold.AskAgain(g)
 	} else {
-		g.door.opts.Target.Ask(&g.hold, g)
+		g.at.door.opts.Target.Ask(&g.hold, g)
 	}
 }
 
 // patience is what is left of it.
-func (g *guest) patience() time.Duration { return g.door.opts.Patience - (g.loop.Clock() - g.arrived) }
+func (g *guest) patience() time.Duration {
+	return g.at.door.opts.Patience - (g.at.loop.Clock() - g.arrived)
+}
 
 // Cause says who wants the target.
 func (g *guest) Cause() string { return "client " + g.from.String() }
@@ -158,7 +155,7 @@ func (g *guest) Cause() string { return "client " + g.from.String() }
 // Answered brings the target's answer to the loop.
 func (g *guest) Answered(_ *target.Hold, err error) {
 	g.wait.answer = err
-	g.loop.Post((*answered)(g))
+	g.at.loop.Post((*answered)(g))
 }
 
 type answered guest
@@ -175,7 +172,7 @@ func (a *answered) Do() {
 		g.state = admitted // nothing is asked any more
 		g.refuse(err)
 	default:
-		g.loop.Disarm(&g.wait.timer)
+		g.at.loop.Disarm(&g.wait.timer)
 		g.granted()
 	}
 }
@@ -183,17 +180,10 @@ func (a *answered) Do() {
 // Contain is for the loop.
 func (a *answered) Contain(panicked any) { (*guest)(a).Contain(panicked) }
 
-// granted waits for its turn, at home: one that found the target ready may have been elsewhere.
+// granted waits for its turn.
 func (g *guest) granted() {
-	if g.loop != g.door.home {
-		g.state = admitted
-		_ = g.loop.Forget(int(g.fd)) // it is watched
-		g.loop.Leave(g.token)
-		g.move(g.door.home, g)
-		return
-	}
 	g.state = queued
-	g.door.release.add(g)
+	g.at.release.add(g)
 }
 
 // Ready is for the loop.
@@ -202,7 +192,7 @@ func (g *guest) Ready(tag int, events loop.Events) {
 	case g.state == linked:
 		g.link.Ready(tag, events)
 		if g.unheard {
-			g.door.release.hear(g)
+			g.at.release.hear(g)
 		}
 	case tag == relay.ClientTag:
 		g.seen |= events
@@ -221,7 +211,7 @@ func (g *guest) Ready(tag int, events loop.Events) {
 
 // tellWaits is for the log only: nothing is decided by it.
 func (g *guest) tellWaits() {
-	if st := g.door.opts.Target.Status(); st.State != target.Ready {
+	if st := g.at.door.opts.Target.Status(); st.State != target.Ready {
 		g.emit(event.Event{Kind: event.ClientWaits, Cause: "target is " + st.State.String()})
 	}
 }

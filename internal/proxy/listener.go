@@ -63,7 +63,6 @@ type Options struct {
 
 	// Loops carry the clients of a TCP listener of the kernel; nil, as on systems without them: a goroutine carries each.
 	Loops *loop.Group
-	Home  int // which of the loops those are with who wait
 	// Direct returns where to connect to for an address, if that needs no name to be resolved; else the zero AddrPort.
 	Direct func(address string) (netip.AddrPort, error)
 }

@@ -12,8 +12,8 @@ import (
 // connected hands the two connections to the relay. Of those who waited some move to quieter loops later.
 func (g *guest) connected(events loop.Events) {
 	if g.wait != nil {
-		g.loop.Disarm(&g.wait.timer)
-		g.door.release.connected(g)
+		g.at.loop.Disarm(&g.wait.timer)
+		g.at.release.connected(g)
 	}
 	g.join(events)
 }
@@ -21,8 +21,8 @@ func (g *guest) connected(events loop.Events) {
 // move lets a guest that has left its loop go to another, which does arrival there. Nothing here may touch it afterwards.
 func (g *guest) move(to *loop.Loop, arrival loop.Task) {
 	g.age()
-	g.loop.Yield(g.weight())
-	g.loop, g.token = to, loop.Token{}
+	g.at.loop.Yield(g.weight())
+	g.at, g.token = g.at.door.on(to), loop.Token{}
 	to.Claim(g.weight())
 	to.Post(arrival)
 }
@@ -37,13 +37,13 @@ func (g *guest) weight() int {
 
 // RelayHeavy moves the guest to a loop for bulk.
 func (g *guest) RelayHeavy() bool {
-	to := g.door.opts.Loops.Heavy()
-	if g.unheard { // the release, which is at home, still looks after it
+	to := g.at.door.opts.Loops.Heavy()
+	if g.unheard { // the release here still looks after it
 		return false
 	}
-	g.loop.Claim(15)
+	g.at.loop.Claim(15)
 	g.heavy = true
-	if to == g.loop {
+	if to == g.at.loop {
 		return false
 	}
 	g.link.Leave()
@@ -57,20 +57,20 @@ type moved guest
 // Do is for the loop.
 func (m *moved) Do() {
 	g := (*guest)(m)
-	g.token = g.loop.Join(g)
+	g.token = g.at.loop.Join(g)
 	defer g.outstayed()
 	for tag, fd := range map[int]int32{relay.ClientTag: g.fd, 1: g.back} {
-		if err := g.loop.Watch(int(fd), g.token, tag, relay.LinkEvents); err != nil {
+		if err := g.at.loop.Watch(int(fd), g.token, tag, relay.LinkEvents); err != nil {
 			g.cut(fmt.Errorf("watching a connection: %w", err))
 			return
 		}
 	}
-	g.link.Enter(g.loop, g.token)
+	g.link.Enter(g.at.loop, g.token)
 }
 
 // outstayed cuts a guest that was on its way while all others were.
 func (g *guest) outstayed() {
-	if cause := context.Cause(g.door.serving); cause != nil && g.state != over {
+	if cause := context.Cause(g.at.door.serving); cause != nil && g.state != over {
 		g.cut(cause)
 	}
 }
@@ -81,14 +81,14 @@ func (m *moved) Contain(panicked any) { (*guest)(m).Contain(panicked) }
 // join begins to relay.
 func (g *guest) join(events loop.Events) {
 	g.state = linked
-	waited := g.loop.Clock() - g.arrived
+	waited := g.at.loop.Clock() - g.arrived
 	g.emit(event.Event{Kind: event.ClientServed, Epoch: g.hold.Epoch(), Elapsed: waited})
 	if g.waited {
 		g.wait = nil
-		g.young().add(g)
+		g.at.young.add(g)
 	}
 	g.link.Start(relay.LinkOptions{
-		Loop: g.loop, Token: g.token, Owner: g,
+		Loop: g.at.loop, Token: g.token, Owner: g,
 		Client:  relay.Socket{FD: int(g.fd), Seen: g.seen, NoDelay: true},
 		Backend: relay.Socket{FD: int(g.back), Seen: events},
 	})

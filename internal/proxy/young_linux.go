@@ -27,20 +27,11 @@ type youth struct {
 	next  *youth
 }
 
-func (g *guest) young() *young {
-	for _, m := range g.door.doormen {
-		if m.loop == g.loop {
-			return &m.young
-		}
-	}
-	return nil // every loop has a doorman
-}
-
 func (y *young) add(g *guest) {
 	g.age()
-	g.youth = &youth{guest: g, due: g.loop.Clock() + dialBeat}
+	g.youth = &youth{guest: g, due: g.at.loop.Clock() + dialBeat}
 	if y.first == nil {
-		y.first, y.loop = g.youth, g.loop
+		y.first, y.loop = g.youth, g.at.loop
 		y.loop.Arm(&y.timer, dialBeat)
 	} else {
 		y.last.next = g.youth
@@ -76,12 +67,13 @@ func (y *young) Do() {
 	y.loop.Arm(&y.timer, time.Millisecond)
 }
 
-// grownUp comes a beat after the guest has begun to dial, or to be served if it had to wait: then it may move on from home.
+// grownUp comes a beat after the guest has begun to dial, or to be served if it had to wait: then it may move to a quieter
+// loop.
 func (g *guest) grownUp() {
 	switch {
 	case g.state == linked:
 		loop.KeepAlive(int(g.back), relay.KeepAlive())
-		if to := g.loop.Quietest(); g.waited && to != g.loop && !g.unheard && g.link.Movable() {
+		if to := g.at.loop.Quietest(); g.waited && to != g.at.loop && !g.unheard && g.link.Movable() {
 			g.link.Leave()
 			g.move(to, (*moved)(g))
 		}
