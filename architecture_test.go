@@ -163,6 +163,9 @@ func TestHeavyDependenciesStandAtTheRim(t *testing.T) {
 		"state":       {"github.com/gofrs/flock", "golang.org/x/sys/"},
 		"peek":        {"golang.org/x/sys/"},
 		"probe":       {"golang.org/x/sys/"},
+		"loop":        {"golang.org/x/sys/"},
+		"relay":       {"golang.org/x/sys/"},
+		"proxy":       {"golang.org/x/sys/"},
 		"driver/exec": {"golang.org/x/sys/"},
 	}
 	for name, p := range packages(t) {

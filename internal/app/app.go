@@ -180,7 +180,7 @@ func (a *App) listen() error {
 		a.onClose(func() error { _ = ln.Close(); return nil }) // Serve has closed it in the ordinary course
 		a.listeners = append(a.listeners, &listener{ln, proxy.New(proxy.Options{
 			Target: p.target, Dial: p.prober.Dial, Slots: a.slots,
-			Patience: p.patience(), Events: a.events, Logger: a.logger,
+			Patience: p.patience(), ReleaseRate: p.cfg.ReleaseRate, Events: a.events, Logger: a.logger,
 			Loops: a.loops, Direct: a.direct,
 		})})
 	}

@@ -29,6 +29,7 @@ func (a *App) openLoops() error {
 	loops, err := loop.New(opts)
 	switch {
 	case errors.Is(err, errors.ErrUnsupported):
+		a.tellUnpaced()
 		return nil
 	case err != nil:
 		return fmt.Errorf("opening event loops: %w", err)
@@ -40,4 +41,13 @@ func (a *App) openLoops() error {
 		a.onClose(func() error { runtime.GOMAXPROCS(before); return nil })
 	}
 	return nil
+}
+
+// tellUnpaced says that clients are let through at once all the same.
+func (a *App) tellUnpaced() {
+	for _, t := range a.cfg.Targets {
+		if t.ReleaseRate > 0 {
+			a.logger.Warn("--release-rate does nothing on this system: all who wait are let through at once", "target", t.Name)
+		}
+	}
 }

@@ -21,6 +21,7 @@ import (
 func (g *guest) dial() {
 	g.state = dialing
 	if g.wait != nil {
+		g.at.loop.Disarm(&g.wait.timer)
 		g.wait.dialed = g.at.loop.Clock()
 	}
 	if conn := g.hold.TakeConn(); conn != nil && g.takeOver(conn) {

@@ -56,7 +56,7 @@ const (
 
 // wait is what a client needs that is not served at once.
 type wait struct {
-	timer    loop.Timer // waiting: its patience; dialing: the next attempt; resting, doubting: the pause
+	timer    loop.Timer // waiting, queued: its patience; dialing: the next attempt; resting, doubting: the pause
 	answer   error      // of the target
 	older    []attempt  // under way, beside the newest
 	dialed   time.Duration
@@ -91,7 +91,7 @@ func (g *guest) Do() {
 	switch g.state {
 	case admitted:
 		g.enter()
-	case waiting:
+	case waiting, queued:
 		g.refuse(errPatience)
 	case dialing:
 		g.again()
@@ -172,7 +172,6 @@ func (a *answered) Do() {
 		g.state = admitted // nothing is asked any more
 		g.refuse(err)
 	default:
-		g.at.loop.Disarm(&g.wait.timer)
 		g.granted()
 	}
 }
@@ -183,6 +182,7 @@ func (a *answered) Contain(panicked any) { (*guest)(a).Contain(panicked) }
 // granted waits for its turn.
 func (g *guest) granted() {
 	g.state = queued
+	g.at.loop.Arm(&g.wait.timer, g.patience())
 	g.at.release.add(g)
 }
 

@@ -109,6 +109,10 @@ func (k *Link) splice(s side) int {
 		return n
 	}
 	k.loop.GivePipe(pipe)
+	if err == nil { // the end of the stream, or urgent data, before which a splice stops: a read tells
+		k.light(s)
+		return k.copy(s)
+	}
 	k.stopped(s, err)
 	return 1
 }
