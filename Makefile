@@ -33,6 +33,7 @@ lint:
 
 unit:
 	$(GO) test -race -shuffle=on -timeout=20m ./...
+	GO="$(GO)" ./scripts/unprivileged.sh
 
 # FUZZTIME of each fuzz target, two at a time.
 fuzz:

@@ -159,6 +159,7 @@ func (a *App) closeStore() error {
 func (a *App) listen() error {
 	// A hook must always find its descriptors, most of all when clients have taken all they may.
 	reserve := gate.Reserve + len(a.cfg.Targets)*(exec.Descriptors+probe.Descriptors) + loop.Descriptors(loopOptions())
+	reserve += len(a.cfg.Routes) * spareDials()
 	if limit := gate.DescriptorLimit(); limit < uint64(reserve)+gate.PerClient {
 		a.logger.Warn("the limit of open files is too low for hooks and even one client; raise it (ulimit -n, LimitNOFILE=)",
 			"limit", limit, "wanted", reserve+gate.PerClient)
@@ -181,7 +182,7 @@ func (a *App) listen() error {
 		a.listeners = append(a.listeners, &listener{ln, proxy.New(proxy.Options{
 			Target: p.target, Dial: p.prober.Dial, Slots: a.slots,
 			Patience: p.patience(), ReleaseRate: p.cfg.ReleaseRate, Events: a.events, Logger: a.logger,
-			Loops: a.loops, Direct: a.direct,
+			Loops: a.loops, Spare: spareDials(), Direct: a.direct,
 		})})
 	}
 	return nil

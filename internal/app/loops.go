@@ -22,6 +22,9 @@ func loopOptions() loop.Options {
 	return loop.Options{Loops: min(cores, mostLoops), Pipes: int(min(mostPipes, gate.DescriptorLimit()/32))}
 }
 
+// spareDials is how many descriptors a listener has for fresh attempts at a target that does not answer.
+func spareDials() int { return int(max(min(64, gate.DescriptorLimit()/64), 1)) }
+
 // openLoops makes the loops, where the system has them. A busy loop does not give its turn away, so the runtime gets
 // room for everything else beside them, unless the user has said how much it may use.
 func (a *App) openLoops() error {

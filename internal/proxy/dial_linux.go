@@ -61,17 +61,14 @@ func (g *guest) takeOver(conn net.Conn) bool {
 
 // try starts one more attempt. The ones before go on, the oldest excepted when there are too many.
 func (g *guest) try(to netip.AddrPort) {
+	if g.back >= 0 && !g.keepOlder() {
+		g.at.loop.Arm(&g.wait.timer, dialBeat)
+		return
+	}
 	fd, err := loop.Connect(to)
 	if err != nil {
 		g.attemptFailed(-1, fmt.Errorf("connecting to %v: %w", to, err))
 		return
-	}
-	if g.back >= 0 {
-		g.wait.older = append(g.wait.older, attempt{g.back, g.tag})
-		if len(g.wait.older) >= mostTries {
-			loop.Close(int(g.wait.older[0].fd))
-			g.wait.older = g.wait.older[1:]
-		}
 	}
 	g.back, g.tag = int32(fd), g.tag%mostTries+1
 	if err := g.at.loop.Watch(fd, g.token, int(g.tag), relay.LinkEvents); err != nil {
@@ -83,6 +80,23 @@ func (g *guest) try(to netip.AddrPort) {
 		return
 	}
 	g.at.young.add(g)
+}
+
+// keepOlder puts the newest attempt with those before it. It does not when all have kept as many as there are descriptors
+// set aside for: then what is under way must do.
+func (g *guest) keepOlder() bool {
+	w := g.wait
+	switch {
+	case len(w.older) == mostTries-1:
+		loop.Close(int(w.older[0].fd))
+		w.older = w.older[1:]
+	case g.at.door.spare.Add(-1) < 0:
+		g.at.door.spare.Add(1)
+		return false
+	}
+	w.older = append(w.older, attempt{g.back, g.tag})
+	g.back = -1
+	return true
 }
 
 // again comes after the beat: nobody has answered yet.
@@ -221,6 +235,7 @@ func (g *guest) drop() {
 func (g *guest) dropOlder() {
 	for _, a := range g.older() {
 		loop.Close(int(a.fd))
+		g.at.door.spare.Add(1)
 	}
 	if g.wait != nil {
 		g.wait.older = nil

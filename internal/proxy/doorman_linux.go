@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -26,6 +27,7 @@ type door struct {
 	accepting context.Context
 	serving   context.Context
 	clients   sync.WaitGroup
+	spare     atomic.Int32 // descriptors for attempts beside a client's newest
 }
 
 // serveLoops is Serve on the event loops, for a listener that they can take over; false for any other.
@@ -58,6 +60,7 @@ func (l *Listener) serveLoops(accepting, serving context.Context, ln net.Listene
 
 func newDoor(l *Listener, fd int) *door {
 	d := &door{Listener: l, fd: fd, pace: pace{rate: l.opts.ReleaseRate}}
+	d.spare.Store(int32(l.opts.Spare))
 	for _, on := range l.opts.Loops.Loops() {
 		m := &doorman{door: d, loop: on}
 		m.timer, m.young.timer, m.release = loop.NewTimer(m), loop.NewTimer(&m.young), newRelease(m)

@@ -190,6 +190,9 @@ func (g *guest) granted() {
 func (g *guest) Ready(tag int, events loop.Events) {
 	switch {
 	case g.state == linked:
+		if tag != relay.ClientTag && tag != int(g.tag) {
+			return // of an attempt that was given up in this very turn
+		}
 		g.link.Ready(tag, events)
 		if g.unheard {
 			g.at.release.hear(g)

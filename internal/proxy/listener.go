@@ -63,6 +63,9 @@ type Options struct {
 
 	// Loops carry the clients of a TCP listener of the kernel; nil, as on systems without them: a goroutine carries each.
 	Loops *loop.Group
+	// Spare is how many descriptors may be taken beside two for each client: for fresh attempts at a target that does not
+	// answer. 64 when 0.
+	Spare int
 	// Direct returns where to connect to for an address, if that needs no name to be resolved; else the zero AddrPort.
 	Direct func(address string) (netip.AddrPort, error)
 }
@@ -77,6 +80,9 @@ type Listener struct {
 func New(opts Options) *Listener {
 	if opts.Patience == 0 {
 		opts.Patience = 15 * time.Minute
+	}
+	if opts.Spare == 0 {
+		opts.Spare = 64
 	}
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)

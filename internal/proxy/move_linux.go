@@ -57,9 +57,9 @@ type moved guest
 // Do is for the loop.
 func (m *moved) Do() {
 	g := (*guest)(m)
-	g.token = g.at.loop.Join(g)
+	g.token, g.tag = g.at.loop.Join(g), 1
 	defer g.outstayed()
-	for tag, fd := range map[int]int32{relay.ClientTag: g.fd, 1: g.back} {
+	for tag, fd := range []int32{relay.ClientTag: g.fd, 1: g.back} {
 		if err := g.at.loop.Watch(int(fd), g.token, tag, relay.LinkEvents); err != nil {
 			g.cut(fmt.Errorf("watching a connection: %w", err))
 			return
