@@ -20,6 +20,9 @@ func (g *guest) connected(events loop.Events) {
 
 // move lets a guest that has left its loop go to another, which does arrival there. Nothing here may touch it afterwards.
 func (g *guest) move(to *loop.Loop, arrival loop.Task) {
+	if g.youth != nil && g.state == linked { // nobody will visit it
+		loop.KeepAlive(int(g.back), relay.KeepAlive())
+	}
 	g.age()
 	g.at.loop.Yield(g.weight())
 	g.at, g.token = g.at.door.on(to), loop.Token{}
