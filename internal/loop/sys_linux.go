@@ -187,17 +187,15 @@ func connect(fd int, to netip.AddrPort) unix.Errno {
 	return e
 }
 
-// ToItself says whether both ends of a connection are one socket: TCP allows that (RFC 9293 section 3.5), and for our end
-// the system may choose the very port that nobody listens on.
-func ToItself(fd int) bool {
-	var ends [2]unix.RawSockaddrAny
-	for i, call := range [...]uintptr{unix.SYS_GETSOCKNAME, unix.SYS_GETPEERNAME} {
-		size := uint32(unsafe.Sizeof(ends[i]))
-		if _, _, e := unix.RawSyscall(call, uintptr(fd), uintptr(unsafe.Pointer(&ends[i])), uintptr(unsafe.Pointer(&size))); e != 0 {
-			return false // it is dead, which others tell
-		}
+// LocalAddr is the address of our end of a connection. It may be that of the other end too: TCP allows that (RFC 9293
+// section 3.5), and the system may choose the very port for our end that nobody listens on.
+func LocalAddr(fd int) netip.AddrPort {
+	var sa unix.RawSockaddrAny
+	size := uint32(unsafe.Sizeof(sa))
+	if _, _, e := unix.RawSyscall(unix.SYS_GETSOCKNAME, uintptr(fd), uintptr(unsafe.Pointer(&sa)), uintptr(unsafe.Pointer(&size))); e != 0 {
+		return netip.AddrPort{}
 	}
-	return address(&ends[0]) == address(&ends[1])
+	return address(&sa)
 }
 
 // SocketError takes the error that is pending on a socket.

@@ -184,7 +184,7 @@ func (g *guest) answeredBy(tag int8, events loop.Events) {
 		}
 	}
 	g.dropOlder()
-	if loop.ToItself(int(g.back)) {
+	if to, _ := g.at.door.opts.Direct(g.hold.Address()); loop.LocalAddr(int(g.back)) == to {
 		loop.Reset(int(g.back)) // what lingers would keep the target from its own port
 		g.back = -1
 		g.failed(fmt.Errorf("connecting to %s: nobody listens there: %w", g.hold.Address(), unix.ECONNREFUSED))

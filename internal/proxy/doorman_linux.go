@@ -15,8 +15,8 @@ import (
 	"github.com/rouse-proxy/rouse/internal/relay"
 )
 
-// acceptBatch is how many clients one loop accepts before it looks after those it has.
-const acceptBatch = 8
+// acceptMost is how many clients one loop accepts at most before it looks after those it has.
+const acceptMost = 8
 
 // A door is one listener on the loops. Every loop accepts at it; the quietest gets the client.
 type door struct {
@@ -62,7 +62,7 @@ func newDoor(l *Listener, fd int) *door {
 	d := &door{Listener: l, fd: fd, pace: pace{rate: l.opts.ReleaseRate}}
 	d.spare.Store(int32(l.opts.Spare))
 	for _, on := range l.opts.Loops.Loops() {
-		m := &doorman{door: d, loop: on}
+		m := &doorman{door: d, loop: on, batch: 1}
 		m.timer, m.young.timer, m.release = loop.NewTimer(m), loop.NewTimer(&m.young), newRelease(m)
 		d.doormen = append(d.doormen, m)
 	}
@@ -136,6 +136,7 @@ type doorman struct {
 	token   loop.Token
 	timer   loop.Timer // while it pauses
 	pause   time.Duration
+	batch   int // how many to accept at once: about as many as come, so that few calls find nobody
 	watches bool
 	left    bool
 	young   young
@@ -177,7 +178,7 @@ func (m *doorman) leave() {
 // Ready accepts. At the limit of clients the door is not watched any more until one has left; the next ones wait in the
 // kernel's queue.
 func (m *doorman) Ready(int, loop.Events) {
-	for range acceptBatch {
+	for accepted := range m.batch {
 		if !m.door.opts.Slots.TryAcquire() {
 			m.full()
 			return
@@ -185,6 +186,7 @@ func (m *doorman) Ready(int, loop.Events) {
 		fd, from, err := loop.Accept(m.door.fd)
 		if err != nil {
 			m.door.opts.Slots.Release()
+			m.batch = max(accepted, 1)
 			m.failed(err)
 			return
 		}
@@ -192,6 +194,7 @@ func (m *doorman) Ready(int, loop.Events) {
 		m.door.clients.Add(1)
 		admit(m, fd, from)
 	}
+	m.batch = min(2*m.batch, acceptMost)
 }
 
 // Contain is for the loop: a fault in accepting costs the client that was accepted.
