@@ -13,6 +13,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -50,6 +51,7 @@ type App struct {
 	parts     map[string]*part // by target name
 	loops     *loop.Group      // nil where there are none
 	slots     *gate.Slots
+	way       atomic.Pointer[way] // of the newest dial
 	listeners []*listener
 	cleanups  []func() error // run backwards by close
 }

@@ -21,16 +21,37 @@ func (a *App) allow(remote netip.AddrPort) error {
 	return nil
 }
 
-// direct returns where an address leads that needs no name to be resolved, unless that is one of our own listeners.
+// way is where an address leads.
+type way struct {
+	address string
+	to      netip.AddrPort
+}
+
+// direct returns where an address leads that needs no name to be resolved, unless that is one of our own listeners. It
+// remembers the last one: every client asks.
 func (a *App) direct(address string) (netip.AddrPort, error) {
+	if w := a.way.Load(); w != nil && w.address == address {
+		return w.to, nil
+	}
 	to, err := netip.ParseAddrPort(address)
 	if err != nil || to.Addr().Zone() != "" {
 		return netip.AddrPort{}, nil // a name, or what only the resolver understands
 	}
-	if to = netip.AddrPortFrom(to.Addr().Unmap(), to.Port()); a.isOwn(to) {
+	to = netip.AddrPortFrom(to.Addr().Unmap(), to.Port())
+	switch {
+	case a.isOwn(to):
 		return netip.AddrPort{}, errLoop
+	case !a.isOurPort(to.Port()): // else this machine may get that address later
+		a.way.Store(&way{address, to})
 	}
 	return to, nil
+}
+
+func (a *App) isOurPort(port uint16) bool {
+	return slices.ContainsFunc(a.listeners, func(l *listener) bool {
+		own, err := netip.ParseAddrPort(l.Addr().String())
+		return err != nil || own.Port() == port
+	})
 }
 
 // isOwn says whether one of our listeners gets what is sent to the address.

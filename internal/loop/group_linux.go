@@ -77,15 +77,15 @@ func (g *Group) At(d time.Duration) time.Time { return g.born.Add(d) }
 // Descriptors is how many descriptors the group takes at most for itself.
 func Descriptors(opts Options) int { return 3*max(opts.Loops, 1) + 2*opts.Pipes }
 
-// slack is by how much a loop may carry more than the quietest: moving to another core costs too.
-const slack = 4
+// slack is by how much a loop may carry more than the quietest, and a quarter: handing over costs a wake-up.
+const slack = 8
 
 // Quietest returns the loop that a new connection should go to when it is in the hands of l: l itself, unless another
 // carries clearly less.
 func (l *Loop) Quietest() *Loop {
 	best := l
 	least := l.Load()
-	least -= max(slack, least/8)
+	least -= max(slack, least/4)
 	for _, other := range l.group.loops {
 		if n := other.Load(); n < least {
 			best, least = other, n
