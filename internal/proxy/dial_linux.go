@@ -48,7 +48,8 @@ func (g *guest) takeOver(conn net.Conn) bool {
 	}
 	fd, err := loop.Steal(tcp)
 	if err != nil {
-		return false // closed already
+		_ = conn.Close() // closed already, or no descriptor was to be had
+		return false
 	}
 	g.back, g.tag = int32(fd), 1
 	if err := g.at.loop.Watch(fd, g.token, int(g.tag), relay.LinkEvents); err != nil {

@@ -27,7 +27,7 @@ func (g *guest) refuse(err error) {
 	if g.state == leaving || g.state == over {
 		return
 	}
-	e := event.Event{Kind: event.ClientRefused, Elapsed: g.at.loop.Clock() - g.arrived, Err: err}
+	e := event.Event{Kind: event.ClientRefused, Elapsed: g.elapsed(), Err: err}
 	if errors.Is(err, peek.ErrLeft) || errors.Is(err, peek.ErrReset) {
 		e = event.Event{Kind: event.ClientLeft, Elapsed: e.Elapsed, Cause: err.Error()}
 	}

@@ -75,11 +75,11 @@ const mostTries = 4 // attempts at once
 
 // admit takes a fresh connection in, on the quietest loop. A ready target serves it at once.
 func admit(m *doorman, fd int, from netip.AddrPort) {
-	g := &guest{fd: int32(fd), back: -1, from: from, arrived: m.loop.Clock()}
+	g := &guest{at: m, fd: int32(fd), back: -1, from: from, arrived: m.loop.Clock()}
 	g.held = m.door.opts.Target.TryHold(&g.hold)
 	if g.at = m.door.on(m.loop.Quietest()); g.at == m {
 		m.loop.Claim(g.weight())
-		g.Do()
+		g.guarded(g.Do) // a fault in it is not the door's
 		return
 	}
 	g.at.loop.Claim(g.weight())
@@ -211,6 +211,9 @@ func (g *guest) Ready(tag int, events loop.Events) {
 		g.answeredBy(int8(tag), events)
 	}
 }
+
+// elapsed is since it arrived: on the clock of another loop, maybe, which shows an older turn.
+func (g *guest) elapsed() time.Duration { return max(g.at.loop.Clock()-g.arrived, 0) }
 
 // tellWaits is for the log only: nothing is decided by it.
 func (g *guest) tellWaits() {

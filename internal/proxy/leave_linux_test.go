@@ -117,6 +117,7 @@ func leaveWhenGranted(t *testing.T, leave func(*net.TCPConn)) {
 	v.becomes(target.Stopped)
 	v.ran(1, 1)
 	_ = c.Close()
+	v.leave()
 }
 
 // TestLoopCrowdLeavesWhileItIsReleased: clients of all kinds, most of which leave around the moment of the wake.

@@ -83,13 +83,12 @@ func (m *moved) Contain(panicked any) { (*guest)(m).Contain(panicked) }
 
 // join begins to relay.
 func (g *guest) join(events loop.Events) {
-	g.state = linked
-	waited := g.at.loop.Clock() - g.arrived
-	g.emit(event.Event{Kind: event.ClientServed, Epoch: g.hold.Epoch(), Elapsed: waited})
+	g.emit(event.Event{Kind: event.ClientServed, Epoch: g.hold.Epoch(), Elapsed: g.elapsed()})
 	if g.waited {
 		g.wait = nil
 		g.at.young.add(g)
 	}
+	g.state = linked
 	g.link.Start(relay.LinkOptions{
 		Loop: g.at.loop, Token: g.token, Owner: g,
 		Client:  relay.Socket{FD: int(g.fd), Seen: g.seen, NoDelay: true},

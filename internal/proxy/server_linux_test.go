@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -39,13 +40,14 @@ type server struct {
 	mu      sync.Mutex // guards the fields below
 	ln      *net.TCPListener
 	booting *time.Timer
-	conns   map[*net.TCPConn]bool
+	conns   map[*net.TCPConn]int32 // which one it was
+	fillers []net.Conn             // of its queue, while it is blocked; the test's
 }
 
 // build finds a port and keeps others from it: a socket that is bound and does not listen refuses everybody.
 func (s *server) build(t *testing.T) {
 	t.Helper()
-	s.t, s.conns = t, map[*net.TCPConn]bool{}
+	s.t, s.conns = t, map[*net.TCPConn]int32{}
 	if s.serve == nil {
 		s.serve = repeat
 	}
@@ -69,6 +71,7 @@ func (s *server) build(t *testing.T) {
 
 // raze leaves nothing of it.
 func (s *server) raze() {
+	s.unblock()
 	s.die()
 	s.serving.Wait()
 	_ = unix.Close(s.place)
@@ -121,8 +124,12 @@ func (s *server) up(f func(net.Conn)) {
 			s.doorway.Lock()
 			s.doorway.Unlock() //nolint:staticcheck // it only waits
 			conn, err := ln.Accept()
-			if err != nil {
+			if errors.Is(err, net.ErrClosed) {
 				return
+			}
+			if err != nil { // no descriptor
+				time.Sleep(time.Millisecond)
+				continue
 			}
 			s.greet(conn.(*net.TCPConn), f)
 			time.Sleep(s.pace)
@@ -146,10 +153,9 @@ func (s *server) shrink(ln *net.TCPListener) {
 
 // greet serves one client.
 func (s *server) greet(c *net.TCPConn, f func(net.Conn)) {
-	s.accepted.Add(1)
 	s.live.Add(1)
 	s.mu.Lock()
-	s.conns[c] = true
+	s.conns[c] = s.accepted.Add(1)
 	s.mu.Unlock()
 	s.serving.Go(func() {
 		defer s.live.Add(-1)
@@ -205,4 +211,36 @@ func (s *server) fail(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.startErr = err
+}
+
+// block keeps the server from accepting, and fills its queue: what comes then is not answered.
+func (s *server) block() {
+	s.t.Helper()
+	s.doorway.Lock()
+	s.mu.Lock()
+	rc, err := s.ln.SyscallConn()
+	s.mu.Unlock()
+	if err == nil {
+		err = rc.Control(func(fd uintptr) { _ = unix.Listen(int(fd), 0) })
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for unanswered := 0; unanswered < 3; unanswered++ { // once may be a queue that is just being emptied by one
+		if c, err := net.DialTimeout("tcp", s.address, 50*time.Millisecond); err == nil {
+			s.fillers, unanswered = append(s.fillers, c), 0
+		}
+	}
+}
+
+// unblock lets the server accept again.
+func (s *server) unblock() {
+	if s.fillers == nil {
+		return
+	}
+	for _, c := range s.fillers {
+		_ = c.Close()
+	}
+	s.fillers = nil
+	s.doorway.Unlock()
 }

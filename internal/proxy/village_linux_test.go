@@ -42,6 +42,7 @@ type village struct {
 	closed chan error              // Serve's end
 	end    context.CancelFunc
 	lives  sync.WaitGroup
+	left   bool
 }
 
 // rules of a village's rouse. The zero value is good: one loop, and no stop for as long as a test takes.
@@ -146,8 +147,12 @@ func (v *village) live(l *Listener) {
 	v.t.Cleanup(v.leave)
 }
 
-// leave ends everything. Nothing may be held, counted or open then, and every client has one account.
+// leave ends everything, once, at the latest with the test. Nothing may be held, counted or open then, and every client has one account.
 func (v *village) leave() {
+	if v.left {
+		return
+	}
+	v.left = true
 	v.close()
 	v.cut(errors.New("the village closes"))
 	select {
@@ -232,6 +237,16 @@ func (v *village) client() *net.TCPConn {
 	}
 	_ = c.SetDeadline(time.Now().Add(patience))
 	return c.(*net.TCPConn)
+}
+
+// attempt is a client's talk that may end as soon as in the middle of connecting.
+func (v *village) attempt(text string) (string, error) {
+	c, err := net.Dial("tcp", v.front)
+	if err != nil {
+		return "", err
+	}
+	_ = c.SetDeadline(time.Now().Add(patience))
+	return talk(c.(*net.TCPConn), text)
 }
 
 // awake is a village whose target is ready, and a client that is connected to it.

@@ -135,8 +135,9 @@ func TestLoopPatienceEnds(t *testing.T) {
 	v.becomes(target.Ready)
 }
 
+// isReset knows a reset that was told to the reader, to the writer, or to who wants to end the stream.
 func isReset(err error) bool {
-	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ENOTCONN)
 }
 
 func TestLoopEveryClientIsAccountedOnce(t *testing.T) {
