@@ -77,13 +77,21 @@ const mostTries = 4 // attempts at once
 func admit(m *doorman, fd int, from netip.AddrPort) {
 	g := &guest{at: m, fd: int32(fd), back: -1, from: from, arrived: m.loop.Clock()}
 	g.held = m.door.opts.Target.TryHold(&g.hold)
-	if g.at = m.door.on(m.loop.Quietest()); g.at == m {
+	if g.at = m.door.place(m, g.held); g.at == m {
 		m.loop.Claim(g.weight())
 		g.guarded(g.Do) // a fault in it is not the door's
 		return
 	}
 	g.at.loop.Claim(g.weight())
 	g.at.loop.Post(g)
+}
+
+// place is whose loop a client of m goes to. Where turns are kept apart, all who wait stand in one line.
+func (d *door) place(m *doorman, held bool) *doorman {
+	if first := d.doormen[0]; d.pace.rate > 0 && (!held || first.release.lined.Load() > 0) {
+		return first
+	}
+	return d.on(m.loop.Quietest())
 }
 
 // Do is for the loop: it takes the guest in, goes on after its timer, or hears the target's answer.
