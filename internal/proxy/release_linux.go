@@ -27,9 +27,9 @@ type release struct {
 	at      *doorman
 	line    []*guest // in order; those whose state is not queued have gone
 	lined   atomic.Int32
-	out     int      // turns taken and not yet over
-	window  int      // turns that may be out at once
-	calm    int      // up to which the window may grow quickly; after a loss it is what was lost at
+	out     int // turns taken and not yet over
+	window  int // turns that may be out at once
+	calm    int // up to which the window may grow quickly; after a loss it is what was lost at
 	usual   time.Duration
 	shrunk  time.Duration // when, on the loop's clock
 	listen  []heard       // who has connected and heard nothing yet, in order
