@@ -2,10 +2,10 @@
 
 GO       ?= go
 FUZZTIME ?= 10s
-BENCHTIME ?= 100x
 BENCHFLAGS ?=
+COUNT    ?= 6
 
-.PHONY: demo build test setup lint unit fuzz cross deadcode bench microbench clean
+.PHONY: demo build test setup lint unit fuzz cross deadcode bench microbench benchcmp clean
 
 # Show the main job on this machine; needs only Go.
 demo:
@@ -33,6 +33,7 @@ lint:
 
 unit:
 	$(GO) test -race -shuffle=on -timeout=20m ./...
+	GO="$(GO)" ./scripts/unprivileged.sh
 
 # FUZZTIME of each fuzz target, two at a time.
 fuzz:
@@ -58,10 +59,15 @@ bench:
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/bench ./bench
 	./bin/bench $(BENCHFLAGS)
 
-# How soon after its listen() a target's first byte is at the client, and what the relay carries.
+# The parts by themselves: the event loop, holds, the relay, the probe, and how soon after its listen() a target's first
+# byte is at the client. COUNT times, about half a minute each; PARTS=relay takes one of them.
 microbench:
-	$(GO) test -run='^$$' -bench=FirstByte -benchtime=$(BENCHTIME) ./internal/app
-	$(GO) test -run='^$$' -bench=. ./internal/relay
+	@GO=$(GO) COUNT=$(COUNT) PARTS='$(PARTS)' ./scripts/microbench.sh
+
+# The same beside another version, such as OLD=HEAD~1. The test programs are those of each version.
+benchcmp:
+	@[ -n "$(OLD)" ] || { echo "write make benchcmp OLD=REF, a branch, tag or commit"; exit 2; }
+	@GO=$(GO) COUNT=$(COUNT) PARTS='$(PARTS)' ./scripts/microbench.sh $(OLD)
 
 clean:
 	rm -rf bin

@@ -162,6 +162,10 @@ func TestHeavyDependenciesStandAtTheRim(t *testing.T) {
 		"target":      {"github.com/cenkalti/backoff/v5"},
 		"state":       {"github.com/gofrs/flock", "golang.org/x/sys/"},
 		"peek":        {"golang.org/x/sys/"},
+		"probe":       {"golang.org/x/sys/"},
+		"loop":        {"golang.org/x/sys/"},
+		"relay":       {"golang.org/x/sys/"},
+		"proxy":       {"golang.org/x/sys/"},
 		"driver/exec": {"golang.org/x/sys/"},
 	}
 	for name, p := range packages(t) {

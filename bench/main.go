@@ -78,10 +78,10 @@ func parse(args []string) (settings, error) {
 	quick := f.Bool("quick", false, "a short run that only shows that everything works")
 	repeats := f.Int("repeats", 0, "visits to each candidate (default 7, quick 2)")
 	window := f.Duration("window", 0, "length of each measurement (default 500ms, quick 100ms)")
-	idle := f.Int("idle-conns", 0, "idle connections (default 3000, quick 200)")
+	idle := f.Int("idle-conns", 0, "idle connections (default 5000 and then 9900, quick 200)")
 	wake := f.Int("wake-clients", 0, "clients that wait (default 2000, quick 100)")
-	f.DurationVar(&s.limit, "limit", 15*time.Minute, "end measuring after this long and report what there is")
-	f.IntVar(&s.options.ClientFDs, "client-fds", 6, "the most descriptors that a candidate may take for a client; bounds how many come")
+	f.DurationVar(&s.limit, "limit", 20*time.Minute, "end measuring after this long and report what there is")
+	f.IntVar(&s.options.ClientFDs, "client-fds", 2, "the most descriptors that a candidate may take for a client; bounds how many come")
 	f.StringVar(&s.out, "out", "BENCHMARKS.md", "the page to write")
 	f.StringVar(&s.images, "images", "docs/images", "folder for the plots")
 	f.StringVar(&s.raw, "json", "bin/bench.json", "file for the raw results")
@@ -120,7 +120,7 @@ func (s *settings) fill(repeats int, window time.Duration, idle, wake int) {
 		o.Window = window
 	}
 	if idle > 0 {
-		o.IdleConns = idle
+		o.IdleConns, o.IdleMost = idle, 0
 	}
 	if wake > 0 {
 		o.WakeClients = wake

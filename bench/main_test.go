@@ -15,13 +15,13 @@ import (
 
 func TestFlagsChangeAFullOrAQuickRun(t *testing.T) {
 	full, err := parse(nil)
-	if err != nil || full.options.Repeats != 7 || full.firsts != 30 || full.options.ClientFDs != 6 {
+	if err != nil || full.options.Repeats != 7 || full.firsts != 30 || full.options.ClientFDs != 2 {
 		t.Errorf("by default: %+v, %v", full, err)
 	}
-	quick, err := parse(strings.Fields("-quick -repeats 1 -window 1s -only up1,idle -firsts 0 -client-fds 2 -wake-clients 9 -idle-conns 8"))
+	quick, err := parse(strings.Fields("-quick -repeats 1 -window 1s -only up1,idle -firsts 0 -client-fds 3 -wake-clients 9 -idle-conns 8"))
 	o := quick.options
 	if err != nil || o.Repeats != 1 || o.IdleRepeats != 1 || o.Window != time.Second || len(o.Only) != 2 ||
-		quick.firsts != 0 || o.ClientFDs != 2 || o.WakeClients != 9 || o.IdleConns != 8 {
+		quick.firsts != 0 || o.ClientFDs != 3 || o.WakeClients != 9 || o.IdleConns != 8 || o.IdleMost != 0 {
 		t.Errorf("as asked for: %+v, %v", quick, err)
 	}
 	for _, line := range []string{"-no-such-flag", "stray"} {

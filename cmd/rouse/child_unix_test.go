@@ -20,6 +20,7 @@ import (
 
 // An entry is one line of rouse's log.
 type entry struct {
+	Time                                                                       time.Time
 	Level, Msg, Target, Address, From, To, Cause, Operation, Client, Err, Line string
 }
 

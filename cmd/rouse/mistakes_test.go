@@ -126,6 +126,9 @@ var mistakes = []mistake{
 	wrong(`--start-timeout: "25h" is longer than a day; write at most 24h`, "--start-timeout=25h"),
 	wrong(`--stop-timeout: "soon" is not a duration`, "--stop-timeout=soon"),
 	wrong(`--drain-timeout: "-1" seconds is negative`, "--drain-timeout=-1"),
+	wrong(`--release-rate: "-1" is negative; write how many clients a second`, "--release-rate=-1"),
+	wrong(`--release-rate: "10/s" is not a number; write 10`, "--release-rate", "10/s"),
+	wrong("--release-rate: it has no value; write one, or leave the flag out for 0", "--release-rate="),
 	wrong(`--settle: "100" seconds is longer than a minute`, "--settle=100"),
 	wrong("--settle: 5s is not shorter than the start timeout, 2s", "--settle=5", "--start-timeout=2"),
 

@@ -13,6 +13,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -50,6 +51,7 @@ type App struct {
 	parts     map[string]*part // by target name
 	loops     *loop.Group      // nil where there are none
 	slots     *gate.Slots
+	way       atomic.Pointer[way] // of the newest dial
 	listeners []*listener
 	cleanups  []func() error // run backwards by close
 }
@@ -159,12 +161,13 @@ func (a *App) closeStore() error {
 func (a *App) listen() error {
 	// A hook must always find its descriptors, most of all when clients have taken all they may.
 	reserve := gate.Reserve + len(a.cfg.Targets)*(exec.Descriptors+probe.Descriptors) + loop.Descriptors(loopOptions())
+	reserve += len(a.cfg.Routes) * spareDials()
 	if limit := gate.DescriptorLimit(); limit < uint64(reserve)+gate.PerClient {
 		a.logger.Warn("the limit of open files is too low for hooks and even one client; raise it (ulimit -n, LimitNOFILE=)",
 			"limit", limit, "wanted", reserve+gate.PerClient)
 	}
 	a.slots = gate.NewSlots(gate.Capacity(gate.DescriptorLimit(), uint64(reserve)))
-	for i, r := range a.cfg.Routes {
+	for _, r := range a.cfg.Routes {
 		p := a.parts[r.Target]
 		lc := net.ListenConfig{KeepAliveConfig: relay.KeepAlive()} // for those who wait; the relay sets its own
 		// Of a multipath connection the kernel tells too little: a client that leaves while it waits would not be seen.
@@ -180,8 +183,8 @@ func (a *App) listen() error {
 		a.onClose(func() error { _ = ln.Close(); return nil }) // Serve has closed it in the ordinary course
 		a.listeners = append(a.listeners, &listener{ln, proxy.New(proxy.Options{
 			Target: p.target, Dial: p.prober.Dial, Slots: a.slots,
-			Patience: p.patience(), Events: a.events, Logger: a.logger,
-			Loops: a.loops, Home: i, Direct: a.direct,
+			Patience: p.patience(), ReleaseRate: p.cfg.ReleaseRate, Events: a.events, Logger: a.logger,
+			Loops: a.loops, Spare: spareDials(), Direct: a.direct,
 		})})
 	}
 	return nil

@@ -1,7 +1,6 @@
 package app
 
 import (
-	"context"
 	"errors"
 	"net"
 	"net/netip"
@@ -13,30 +12,46 @@ import (
 // errLoop is why a connection is not used: a client would wake itself for ever.
 var errLoop = errors.New("this is where rouse itself listens: it would connect to itself")
 
-// dial connects to a backend, unless that is one of our own listeners: by this
-// machine's own address, by a name, or by what a hook has said.
-func (a *App) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	conn, err := (&net.Dialer{KeepAlive: -1}).DialContext(ctx, network, address) // the relay sets keepalive
-	if err != nil {
-		return nil, err
+// allow refuses a backend that is one of our own listeners: by this machine's own
+// address, by a name, or by what a hook has said.
+func (a *App) allow(remote netip.AddrPort) error {
+	if a.isOwn(remote) {
+		return errLoop
 	}
-	if remote, err := netip.ParseAddrPort(conn.RemoteAddr().String()); err == nil && a.isOwn(remote) {
-		_ = conn.Close()
-		return nil, errLoop
-	}
-	return conn, nil
+	return nil
 }
 
-// direct returns where an address leads that needs no name to be resolved, unless that is one of our own listeners.
+// way is where an address leads.
+type way struct {
+	address string
+	to      netip.AddrPort
+}
+
+// direct returns where an address leads that needs no name to be resolved, unless that is one of our own listeners. It
+// remembers the last one: every client asks.
 func (a *App) direct(address string) (netip.AddrPort, error) {
+	if w := a.way.Load(); w != nil && w.address == address {
+		return w.to, nil
+	}
 	to, err := netip.ParseAddrPort(address)
 	if err != nil || to.Addr().Zone() != "" {
 		return netip.AddrPort{}, nil // a name, or what only the resolver understands
 	}
-	if to = netip.AddrPortFrom(to.Addr().Unmap(), to.Port()); a.isOwn(to) {
+	to = netip.AddrPortFrom(to.Addr().Unmap(), to.Port())
+	switch {
+	case a.isOwn(to):
 		return netip.AddrPort{}, errLoop
+	case !a.isOurPort(to.Port()): // else this machine may get that address later
+		a.way.Store(&way{address, to})
 	}
 	return to, nil
+}
+
+func (a *App) isOurPort(port uint16) bool {
+	return slices.ContainsFunc(a.listeners, func(l *listener) bool {
+		own, err := netip.ParseAddrPort(l.Addr().String())
+		return err != nil || own.Port() == port
+	})
 }
 
 // isOwn says whether one of our listeners gets what is sent to the address.

@@ -22,6 +22,9 @@ func loopOptions() loop.Options {
 	return loop.Options{Loops: min(cores, mostLoops), Pipes: int(min(mostPipes, gate.DescriptorLimit()/32))}
 }
 
+// spareDials is how many descriptors a listener has for fresh attempts at a target that does not answer.
+func spareDials() int { return int(max(min(64, gate.DescriptorLimit()/64), 1)) }
+
 // openLoops makes the loops, where the system has them. A busy loop does not give its turn away, so the runtime gets
 // room for everything else beside them, unless the user has said how much it may use.
 func (a *App) openLoops() error {
@@ -29,6 +32,7 @@ func (a *App) openLoops() error {
 	loops, err := loop.New(opts)
 	switch {
 	case errors.Is(err, errors.ErrUnsupported):
+		a.tellUnpaced()
 		return nil
 	case err != nil:
 		return fmt.Errorf("opening event loops: %w", err)
@@ -40,4 +44,13 @@ func (a *App) openLoops() error {
 		a.onClose(func() error { runtime.GOMAXPROCS(before); return nil })
 	}
 	return nil
+}
+
+// tellUnpaced says that clients are let through at once all the same.
+func (a *App) tellUnpaced() {
+	for _, t := range a.cfg.Targets {
+		if t.ReleaseRate > 0 {
+			a.logger.Warn("--release-rate does nothing on this system: all who wait are let through at once", "target", t.Name)
+		}
+	}
 }

@@ -45,7 +45,7 @@ func (a *App) addTarget(t config.Target) error {
 	}
 	p := &part{cfg: t, driver: drv, logger: a.logger}
 	p.prober, err = probe.New(probe.Options{
-		Kind: string(t.Probe.Kind), Path: t.Probe.Path, Expect: t.Probe.Expect, Settle: t.Probe.Settle, Dial: a.dial,
+		Kind: string(t.Probe.Kind), Path: t.Probe.Path, Expect: t.Probe.Expect, Settle: t.Probe.Settle, Allow: a.allow,
 		Command: func(ctx context.Context, address string) error {
 			return verdict(drv.Ready(ctx, driver.Op{Epoch: p.target.Status().Epoch, Reason: "probe", Address: address}))
 		},

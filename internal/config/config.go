@@ -37,6 +37,7 @@ type Target struct {
 	StartTimeout time.Duration // from the start hook to ready
 	StopTimeout  time.Duration // from the stop hook to verified down
 	Recheck      time.Duration // how often to ask whether somebody else started it; 0: never
+	ReleaseRate  float64       // clients a second that are let through to it once it has become ready; 0: no limit
 }
 
 // A Backend is the network address that is dialled on a ready target.

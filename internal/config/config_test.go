@@ -48,7 +48,7 @@ func TestTheFourRequiredFlagsAreEnough(t *testing.T) {
 func TestEachFlagReachesItsField(t *testing.T) {
 	c := from(t, "target-ip=[fd00::15]", "target-port=22", "target-name=vm-1", "probe=exec:/bin/ready", "settle=0",
 		"hook-status=./status.sh", "hook-env=TOKEN", "hook-env=A=b c ", "cooldown-period=60", "start-timeout=90s",
-		"stop-timeout=1h", "recheck-period=0", "proxy-ip=[::1]", "proxy-port=0", "drain-timeout=0", "on-exit=stop",
+		"stop-timeout=1h", "recheck-period=0", "release-rate=0.5", "proxy-ip=[::1]", "proxy-port=0", "drain-timeout=0", "on-exit=stop",
 		"state-dir=./state", "log-format=json", "log-level=debug")
 	want := &Config{
 		Targets: []Target{{
@@ -60,6 +60,7 @@ func TestEachFlagReachesItsField(t *testing.T) {
 			Cooldown:     time.Minute,
 			StartTimeout: 90 * time.Second,
 			StopTimeout:  time.Hour,
+			ReleaseRate:  0.5,
 		}},
 		Routes:    []Route{{netip.MustParseAddrPort("[::1]:0"), "vm-1"}},
 		State:     "./state",
@@ -89,6 +90,7 @@ func TestGoodValuesAreAccepted(t *testing.T) {
 		"hook-env=_A1", "hook-env=A=", "hook-env=A=b=c", "hook-env=PATH=/bin", "hook-env=A=\" x\n", "hook-env=a hook-env=A",
 		"cooldown-period=1", "cooldown-period=+5m", "cooldown-period=1.5h", "cooldown-period=8760h", "cooldown-period=500ms",
 		"settle=1m", "settle=0s", "start-timeout=24h", "recheck-period=24h", "drain-timeout=24h", "state-dir=.", "state-dir=/var/lib/my rouse",
+		"release-rate=0", "release-rate=0.0", "release-rate=0.01", "release-rate=007", "release-rate=1000000", "release-rate=-0",
 	} {
 		// Values with spaces are cut apart at what looks like the next flag.
 		var args []string
@@ -133,6 +135,14 @@ func TestDurationsAreRead(t *testing.T) {
 	} {
 		if got, err := ParseDuration(raw); err != nil || got != want {
 			t.Errorf("ParseDuration(%q) = %v, %v, want %v", raw, got, err, want)
+		}
+	}
+}
+
+func TestRatesAreRead(t *testing.T) {
+	for raw, want := range map[string]float64{"0": 0, "0.0": 0, "50": 50, "0.5": 0.5, "12.25": 12.25, "1000000": 1e6} {
+		if got, err := parseRate(raw); err != nil || got != want {
+			t.Errorf("parseRate(%q) = %v, %v, want %v", raw, got, err, want)
 		}
 	}
 }

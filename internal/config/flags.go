@@ -11,6 +11,7 @@ type Flags struct {
 	TargetName     string
 	Probe          string
 	Settle         string
+	ReleaseRate    string
 	HookStart      string
 	HookStop       string
 	HookStatus     string
@@ -116,6 +117,9 @@ func (f *Flags) targetFlags() []Definition {
 			Usage: "how the target shows that it is ready: tcp, http:/path, banner, banner:PREFIX or exec:PATH"},
 		{Name: "settle", Placeholder: "DURATION", Group: GroupTarget, one: &f.Settle, Default: "50ms",
 			Usage: "how long a fresh connection must stay open before the target counts as ready (tcp probe only)"},
+		{Name: "release-rate", Placeholder: "NUMBER", Group: GroupTarget, one: &f.ReleaseRate, Default: "0",
+			Usage: "how many clients a second are let through to a target that has just become ready; " +
+				"0 is no limit (Linux only)"},
 	}
 }
 

@@ -24,6 +24,7 @@ func FromFlags(f Flags) (*Config, error) {
 		StartTimeout: read(r, "start-timeout", startSpan.parse),
 		StopTimeout:  read(r, "stop-timeout", stopSpan.parse),
 		Recheck:      read(r, "recheck-period", recheckSpan.parse),
+		ReleaseRate:  read(r, "release-rate", parseRate),
 	}
 	t.Probe.Settle = read(r, "settle", settleSpan.parse)
 	t.Name = r.name(t.Backend)

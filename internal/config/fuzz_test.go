@@ -91,7 +91,7 @@ func FuzzNearest(f *testing.F) {
 // FuzzEachFlag gives one flag any value, beside others that are right.
 func FuzzEachFlag(f *testing.F) {
 	for i := range new(Flags).Definitions() {
-		for _, value := range []string{"", "vm.lan:80", "http:/a?b", "/x y", "1h 30", "'a'", "fe80::1%2", "A=b", "\xff@\x00", "::"} {
+		for _, value := range []string{"", "vm.lan:80", "http:/a?b", "/x y", "1h 30", "'a'", "fe80::1%2", "A=b", "\xff@\x00", "::", "0.5", "-1e9"} {
 			f.Add(uint8(i), value)
 		}
 	}

@@ -69,6 +69,7 @@ func (t Target) validate(p *Problems, where string) {
 	p.checkSpan(where+".start_timeout", startSpan, t.StartTimeout)
 	p.checkSpan(where+".stop_timeout", stopSpan, t.StopTimeout)
 	p.checkSpan(where+".recheck", recheckSpan, t.Recheck)
+	p.add(where+".release_rate", checkRate(t.ReleaseRate, formatRate(t.ReleaseRate)))
 	if t.StartTimeout > 0 && t.Probe.Settle <= settleSpan.most {
 		p.add(where+".probe.settle", checkSettle(t))
 	}

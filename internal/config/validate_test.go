@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"log/slog"
+	"math"
 	"net/netip"
 	"strings"
 	"testing"
@@ -45,6 +46,10 @@ func TestValidateFindsEachBrokenInvariant(t *testing.T) {
 		"targets[0].cooldown: 8760h0m0.000000001s is longer":  func(_ *Config, t *Target) { t.Cooldown = year + 1 },
 		"targets[0].start_timeout: 0s would leave":            func(_ *Config, t *Target) { t.StartTimeout = 0 },
 		"targets[0].stop_timeout: 25h is longer than a day":   func(_ *Config, t *Target) { t.StopTimeout = 25 * time.Hour },
+		"targets[0].release_rate: -1 is negative":             func(_ *Config, t *Target) { t.ReleaseRate = -1 },
+		"targets[0].release_rate: NaN is not a number":        func(_ *Config, t *Target) { t.ReleaseRate = math.NaN() },
+		"targets[0].release_rate: +Inf is more than":          func(_ *Config, t *Target) { t.ReleaseRate = math.Inf(1) },
+		"targets[0].release_rate: 0.001 is less than":         func(_ *Config, t *Target) { t.ReleaseRate = 0.001 },
 		"routes[0].listen: missing":                           func(c *Config, _ *Target) { c.Routes[0].Listen = netip.AddrPort{} },
 		"routes[0].listen: \"224.0.0.1\" is a multicast":      func(c *Config, _ *Target) { c.Routes[0].Listen = listen("224.0.0.1:80") },
 		"routes[0].listen: [::ffff:10.0.0.1]:80 is not in it": func(c *Config, _ *Target) { c.Routes[0].Listen = listen("[::ffff:10.0.0.1]:80") },

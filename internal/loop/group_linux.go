@@ -3,6 +3,7 @@ package loop
 import (
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -10,6 +11,7 @@ import (
 type Group struct {
 	born  time.Time
 	loops []*Loop
+	heavy atomic.Uint32 // how often a loop for bulk was asked for
 	pipes pipeBudget
 	wg    sync.WaitGroup
 }
@@ -62,21 +64,28 @@ func (g *Group) Close() error {
 // Loops returns the loops.
 func (g *Group) Loops() []*Loop { return g.loops }
 
+// Heavy returns the loop that a bulk transfer should be on. Half of the loops share them: with few streams each, a loop
+// sleeps and wakes for less.
+func (g *Group) Heavy() *Loop {
+	share := max(len(g.loops)/2, 1)
+	return g.loops[len(g.loops)-1-int(g.heavy.Add(1))%share]
+}
+
 // At returns the time that a Loop's Clock showed as d.
 func (g *Group) At(d time.Duration) time.Time { return g.born.Add(d) }
 
 // Descriptors is how many descriptors the group takes at most for itself.
-func Descriptors(opts Options) int { return 2*max(opts.Loops, 1) + 2*opts.Pipes }
+func Descriptors(opts Options) int { return 3*max(opts.Loops, 1) + 2*opts.Pipes }
 
-// slack is by how much a loop may carry more than the quietest: moving to another core costs too.
-const slack = 4
+// slack is by how much a loop may carry more than the quietest, and a quarter: handing over costs a wake-up.
+const slack = 8
 
 // Quietest returns the loop that a new connection should go to when it is in the hands of l: l itself, unless another
 // carries clearly less.
 func (l *Loop) Quietest() *Loop {
 	best := l
 	least := l.Load()
-	least -= max(slack, least/8)
+	least -= max(slack, least/4)
 	for _, other := range l.group.loops {
 		if n := other.Load(); n < least {
 			best, least = other, n

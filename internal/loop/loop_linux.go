@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -42,8 +43,10 @@ type Token struct{ slot, generation uint32 }
 
 const (
 	tagBits   = 3
-	batchSize = 256      // events of one wait
-	scratch   = 64 << 10 // bytes; of [Loop.Scratch]
+	batchSize = 256 // events of one wait
+
+	slotsAtOnce = 256      // growing by copies would leave five times as much behind
+	scratch     = 64 << 10 // bytes; of [Loop.Scratch]
 )
 
 // MaxTag is the highest tag.
@@ -61,16 +64,19 @@ type slot struct {
 type Loop struct {
 	group  *Group
 	epoll  int
+	idle   idle
 	wakeup int // eventfd
-	slots  []slot
+	slots  []*[slotsAtOnce]slot
+	joined uint32 // slots that were ever used
 	free   []uint32
 	events []unix.EpollEvent
 	now    time.Time // of this turn
 	timers timers
-	again  []Task // to be run after the events of the next turn
-	crowd  int    // events of this turn
-	buf    []byte
-	pipes  []*Pipe
+
+	yielded time.Time // when it last gave way
+	again   []Task    // heavy work, in order
+	buf     []byte
+	pipes   []*Pipe
 
 	load     atomic.Int32 // what it was told that it carries
 	sleeping atomic.Bool
@@ -94,6 +100,9 @@ func newLoop(g *Group) (*Loop, error) {
 	if err := unix.EpollCtl(epoll, unix.EPOLL_CTL_ADD, wakeup, &event); err != nil {
 		return nil, errors.Join(os.NewSyscallError("epoll_ctl", err), l.close())
 	}
+	if err := l.idle.open(l); err != nil {
+		return nil, errors.Join(err, l.close())
+	}
 	return l, nil
 }
 
@@ -106,9 +115,6 @@ func (l *Loop) Clock() time.Duration { return l.now.Sub(l.group.born) }
 // Scratch is a buffer that anything on the loop may use until it returns.
 func (l *Loop) Scratch() []byte { return l.buf }
 
-// Crowd is how many events this turn has: who has much to do takes less at a time when others wait.
-func (l *Loop) Crowd() int { return l.crowd + len(l.again) }
-
 // Group returns the loops that this one belongs to.
 func (l *Loop) Group() *Group { return l.group }
 
@@ -117,35 +123,42 @@ func (l *Loop) Join(h Handler) Token {
 	if n := len(l.free); n > 0 {
 		at := l.free[n-1]
 		l.free = l.free[:n-1]
-		l.slots[at].handler = h
-		return Token{at, l.slots[at].generation}
+		l.slot(at).handler = h
+		return Token{at, l.slot(at).generation}
 	}
-	l.slots = append(l.slots, slot{h, 1})
-	return Token{uint32(len(l.slots) - 1), 1}
+	at := l.joined
+	if at%slotsAtOnce == 0 {
+		l.slots = append(l.slots, new([slotsAtOnce]slot))
+	}
+	l.joined++
+	*l.slot(at) = slot{h, 1}
+	return Token{at, 1}
 }
+
+func (l *Loop) slot(at uint32) *slot { return &l.slots[at/slotsAtOnce][at%slotsAtOnce] }
 
 // Leave takes the place back: no event reaches the handler any more. Its descriptors are to be closed or forgotten.
 func (l *Loop) Leave(t Token) {
 	if l.handler(t) == nil {
 		return
 	}
-	s := &l.slots[t.slot]
+	s := l.slot(t.slot)
 	s.handler = nil
 	s.generation++
 	l.free = append(l.free, t.slot)
 }
 
 func (l *Loop) handler(t Token) Handler {
-	if t.generation == 0 || int(t.slot) >= len(l.slots) || l.slots[t.slot].generation != t.generation {
+	if t.generation == 0 || t.slot >= l.joined || l.slot(t.slot).generation != t.generation {
 		return nil
 	}
-	return l.slots[t.slot].handler
+	return l.slot(t.slot).handler
 }
 
 // Each calls f with every handler that has joined. f may let its own leave.
 func (l *Loop) Each(f func(Handler)) {
-	for i := range l.slots {
-		if h := l.slots[i].handler; h != nil {
+	for at := range l.joined {
+		if h := l.slot(at).handler; h != nil {
 			f(h)
 		}
 	}
@@ -154,11 +167,6 @@ func (l *Loop) Each(f func(Handler)) {
 // Watch watches a descriptor for the handler that t names.
 func (l *Loop) Watch(fd int, t Token, tag int, events Events) error {
 	return l.control(unix.EPOLL_CTL_ADD, fd, t, tag, events)
-}
-
-// Rewatch changes what a descriptor is watched for. What is true already is told again.
-func (l *Loop) Rewatch(fd int, t Token, tag int, events Events) error {
-	return l.control(unix.EPOLL_CTL_MOD, fd, t, tag, events)
 }
 
 // Forget ends the watch of a descriptor that stays open.
@@ -172,7 +180,8 @@ func (l *Loop) control(op, fd int, t Token, tag int, events Events) error {
 	return nil
 }
 
-// Again runs t in the next turn, behind its events.
+// Again runs t later: heavy work waits behind events, tasks and timers, and other heavy work that was there before. Between
+// two pieces of it the loop looks for new events, so that a small thing never waits for more than one piece.
 func (l *Loop) Again(t Task) { l.again = append(l.again, t) }
 
 // Post gives the loop work from any goroutine. It never blocks. Tasks run in the order in which they were posted. It
@@ -191,41 +200,60 @@ func (l *Loop) Post(t Task) bool {
 	return true
 }
 
-// Claim and Yield count what the loop carries, for [Group.Quietest].
-func (l *Loop) Claim() { l.load.Add(1) }
+// Claim and Yield count what the loop carries, for [Loop.Quietest].
+func (l *Loop) Claim(n int) { l.load.Add(int32(n)) }
 
-// Yield takes one Claim back.
-func (l *Loop) Yield() { l.load.Add(-1) }
+// Yield takes a Claim back.
+func (l *Loop) Yield(n int) { l.load.Add(int32(-n)) }
 
 // Load is how much the loop carries.
 func (l *Loop) Load() int { return int(l.load.Load()) }
 
 // run is the loop. It ends after [Group.Stop], when all that was posted before has been done.
 func (l *Loop) run() {
-	var spare []Task
 	for {
 		n := l.wait()
 		l.now = time.Now()
-		l.crowd = n
-		due := l.again
-		l.again = spare[:0]
 		for i := range l.events[:n] {
-			l.crowd--
 			l.dispatch(&l.events[i])
 		}
-		l.do(due)
-		clear(due)
-		spare = due
 		l.fire()
 		if !l.drain() {
 			return
 		}
+		l.heavy()
+		if l.now.Sub(l.yielded) > yieldAfter {
+			l.yielded = l.now
+			runtime.Gosched()
+		}
 	}
+}
+
+// yieldAfter is how often a busy loop gives way for a moment, before the runtime's monitor takes it for one that hogs its
+// place (10 ms) and interrupts it.
+const yieldAfter = 8 * time.Millisecond
+
+// turn is how long heavy work may take together before the loop looks for events again.
+const turn = 100 * time.Microsecond
+
+func (l *Loop) heavy() {
+	done := 0
+	for done < len(l.again) && (done == 0 || time.Since(l.now) < turn) {
+		t := l.again[done]
+		l.again[done] = nil
+		done++
+		doOne(t)
+	}
+	if done == len(l.again) {
+		l.again = l.again[:0]
+		return
+	}
+	l.again = l.again[done:]
 }
 
 // wait returns the number of events. It sleeps only while nothing else is to be done.
 func (l *Loop) wait() int {
-	timeout := -1
+	timeout := time.Duration(-1)
 	if len(l.timers) > 0 {
 		timeout = l.timers.until(time.Now())
 	}
@@ -238,10 +266,28 @@ func (l *Loop) wait() int {
 			timeout = 0
 		}
 	}
-	n, err := epollWait(l.epoll, l.events, timeout)
+	n := l.sleep(timeout)
 	l.sleeping.Store(false)
-	if err != nil && err != unix.EINTR {
-		panic(fmt.Sprintf("epoll_wait: %v", err)) // a closed or wrong descriptor: nothing could go on
+	return n
+}
+
+// briefly is how long a loop stays in epoll_pwait(2) before it lets the runtime wait for it.
+const briefly = 2 * time.Millisecond
+
+// sleep waits in two ways. The system call is the quicker one, and goes unseen by the scheduler: that sends a signal when it
+// wants something, which ends the wait. Told of it, its monitor would wake up with the loop each time, and cost ten times
+// what the loop does. But it is not for long: the loop keeps its place meanwhile. Then the runtime's poller waits.
+func (l *Loop) sleep(timeout time.Duration) int {
+	first := timeout
+	if timeout < 0 || timeout > briefly {
+		first = briefly
+	}
+	n, err := epollWait(l.epoll, l.events, first)
+	if err == nil && n == 0 && first != timeout {
+		n, err = l.idle.wait(l, timeout)
+	}
+	if err != nil && !errors.Is(err, unix.EINTR) {
+		panic(fmt.Sprintf("epoll_pwait: %v", err)) // a closed or wrong descriptor: nothing could go on
 	}
 	return max(n, 0)
 }
@@ -316,5 +362,5 @@ func (l *Loop) close() error {
 		p.close()
 	}
 	l.pipes = nil
-	return errors.Join(unix.Close(l.wakeup), unix.Close(l.epoll))
+	return errors.Join(unix.Close(l.wakeup), unix.Close(l.epoll), l.idle.close())
 }

@@ -86,9 +86,9 @@ func (p *Pipe) close() {
 // Held is how many bytes are in the pipe.
 func (p *Pipe) Held() int { return p.held }
 
-// Fill takes up to n bytes from a socket: 0 and no error at the end of its stream. The pipe must be empty.
-func (p *Pipe) Fill(fd, n int) (int, error) {
-	n, err := splice(fd, p.w, min(n, p.size))
+// Fill takes what a socket has: 0 and no error at the end of its stream. The pipe must be empty.
+func (p *Pipe) Fill(fd int) (int, error) {
+	n, err := splice(fd, p.w, p.size)
 	p.held += n
 	return n, err
 }

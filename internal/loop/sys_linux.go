@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The calls below are on descriptors that do not block and therefore return at once: the scheduler need not hear of
+// Most calls below are on descriptors that do not block and therefore return at once: the scheduler need not hear of
 // them, which saves a third of the cost of a small one.
 
 func pointer(b []byte) uintptr { return uintptr(unsafe.Pointer(unsafe.SliceData(b))) }
@@ -81,14 +81,17 @@ func epollCtl(epoll, op, fd int, event *unix.EpollEvent) error {
 	return errnoErr(e)
 }
 
-// epollWait tells the scheduler only when it may sleep.
-func epollWait(epoll int, events []unix.EpollEvent, timeout int) (int, error) {
-	if timeout != 0 {
-		return unix.EpollWait(epoll, events, timeout)
+// epollWait rounds the timeout up to milliseconds, so that what is waited for is due then.
+func epollWait(epoll int, events []unix.EpollEvent, timeout time.Duration) (int, error) {
+	n, _, e := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(epoll), uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)),
+		uintptr(milliseconds(timeout)), 0, 0)
+	if e != 0 {
+		return 0, errnoErr(e)
 	}
-	n, _, e := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(epoll), uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), 0, 0, 0)
-	return int(n), errnoErr(e)
+	return int(n), nil
 }
+
+func milliseconds(d time.Duration) int { return int((d + time.Millisecond - 1) / time.Millisecond) }
 
 // Close closes a descriptor.
 func Close(fd int) {
@@ -182,6 +185,17 @@ func connect(fd int, to netip.AddrPort) unix.Errno {
 	sa := unix.RawSockaddrInet6{Family: unix.AF_INET6, Port: swap(to.Port()), Addr: to.Addr().As16()}
 	_, _, e := unix.RawSyscall(unix.SYS_CONNECT, uintptr(fd), uintptr(unsafe.Pointer(&sa)), unsafe.Sizeof(sa))
 	return e
+}
+
+// LocalAddr is the address of our end of a connection. It may be that of the other end too: TCP allows that (RFC 9293
+// section 3.5), and the system may choose the very port for our end that nobody listens on.
+func LocalAddr(fd int) netip.AddrPort {
+	var sa unix.RawSockaddrAny
+	size := uint32(unsafe.Sizeof(sa))
+	if _, _, e := unix.RawSyscall(unix.SYS_GETSOCKNAME, uintptr(fd), uintptr(unsafe.Pointer(&sa)), uintptr(unsafe.Pointer(&size))); e != 0 {
+		return netip.AddrPort{}
+	}
+	return address(&sa)
 }
 
 // SocketError takes the error that is pending on a socket.

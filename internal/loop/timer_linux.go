@@ -70,12 +70,5 @@ func (ts *timers) pop(now time.Time) *Timer {
 	return heap.Pop(ts).(*Timer)
 }
 
-// until returns how long epoll_wait(2) may sleep before the first is due, in its milliseconds: rounded up, so that it is
-// due then. There must be one.
-func (ts timers) until(now time.Time) int {
-	d := ts[0].due.Sub(now)
-	if d <= 0 {
-		return 0
-	}
-	return int(min((d+time.Millisecond-1)/time.Millisecond, 1<<30))
-}
+// until returns how long it is until the first is due. There must be one.
+func (ts timers) until(now time.Time) time.Duration { return max(ts[0].due.Sub(now), 0) }

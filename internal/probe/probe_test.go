@@ -180,33 +180,6 @@ func TestLostSYNsAreNeverWaitedOut(t *testing.T) {
 	})
 }
 
-func TestRefusedIsTriedAgainWithinTenMilliseconds(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		began := time.Now()
-		var attempts atomic.Int32
-		p := newProber(t, Options{Dial: func(context.Context, string, string) (net.Conn, error) {
-			attempts.Add(1)
-			if time.Since(began) < time.Minute {
-				return nil, syscall.ECONNREFUSED
-			}
-			client, server := net.Pipe()
-			server.Close()
-			return client, nil
-		}})
-		conn, err := p.Wait(t.Context(), "vm:22")
-		if err != nil {
-			t.Fatal(err)
-		}
-		conn.Close()
-		if late := time.Since(began) - time.Minute; late > 10*time.Millisecond {
-			t.Errorf("noticed %v late, want within 10ms", late)
-		}
-		if n := attempts.Load(); n > 60000/5+1 {
-			t.Errorf("%d attempts in a minute: that spins", n)
-		}
-	})
-}
-
 // TestAskingGrowsRarer: a forwarder keeps each abandoned question and throws them
 // all at a target that has just booted.
 func TestAskingGrowsRarer(t *testing.T) {

@@ -11,22 +11,20 @@ import (
 
 // How many free file descriptors may be needed at once.
 const (
-	Descriptors     = 16 // by one prober
+	Descriptors     = 16 // by one prober: a dozen attempts in three seconds, and what watches them
 	DialDescriptors = 4  // by one [Prober.Dial]
 )
 
 // pace says how attempts follow each other.
 type pace struct {
-	beat  func(elapsed time.Duration) time.Duration // a fresh attempt this long after the last one, whatever became of that
-	after func(err error) time.Duration             // how soon after a failure, where that is sooner
-	limit func(elapsed time.Duration) time.Duration // how long one attempt may take
-	most  int                                       // attempts in flight
-	final func(err error) bool                      // a failure that ends the race; nil: none does
+	beat    func(elapsed time.Duration) time.Duration // a fresh attempt this long after the last one, whatever became of that
+	failed  time.Duration                             // how soon after a failure, where that is sooner
+	refused func(elapsed time.Duration) time.Duration // the same after a refusal; nil: that is a failure like others
+	limit   func(elapsed time.Duration) time.Duration // how long one attempt may take
+	most    int                                       // attempts in flight
+	final   func(err error) bool                      // a failure that ends the race; nil: none does
+	waited  time.Duration                             // for the target, before this race began
 }
-
-// refusedPause is how soon a refused connection is tried again. Nothing listens
-// yet, so asking is cheap, and the port may open at any moment.
-const refusedPause = 5 * time.Millisecond
 
 // dialBeat is the rhythm of fresh dials while others still hang: a SYN to a booting
 // machine is lost, and its retransmissions come ever later (RFC 6298 section 5).
@@ -34,36 +32,39 @@ const dialBeat = 250 * time.Millisecond
 
 // dialPace is for plain connects, which cost the target nothing.
 var dialPace = pace{
-	beat:  func(time.Duration) time.Duration { return dialBeat },
-	after: afterFailure(dialBeat),
-	limit: func(time.Duration) time.Duration { return 3 * time.Second },
-	most:  Descriptors,
+	beat:    func(time.Duration) time.Duration { return dialBeat },
+	failed:  dialBeat,
+	refused: promptly,
+	limit:   func(time.Duration) time.Duration { return 3 * time.Second },
+	most:    Descriptors,
 }
 
 // askPace is for attempts that ask the application. A port forwarder may keep each one and
 // throw them all at a target that has just booted, so they grow rarer with time.
 var askPace = pace{
-	beat:  func(elapsed time.Duration) time.Duration { return min(max(elapsed/10, dialBeat), 2*time.Second) },
-	after: afterFailure(100 * time.Millisecond),
-	limit: func(elapsed time.Duration) time.Duration { return max(3*time.Second, elapsed/2) },
-	most:  8,
+	beat:    func(elapsed time.Duration) time.Duration { return min(max(elapsed/10, dialBeat), 2*time.Second) },
+	failed:  100 * time.Millisecond,
+	refused: promptly,
+	limit:   func(elapsed time.Duration) time.Duration { return max(3*time.Second, elapsed/2) },
+	most:    8,
 }
 
 // commandPace is for the user's own command: one at a time.
 var commandPace = pace{
-	beat:  func(time.Duration) time.Duration { return time.Hour },
-	after: func(error) time.Duration { return 250 * time.Millisecond },
-	limit: func(elapsed time.Duration) time.Duration { return max(10*time.Second, elapsed/2) },
-	most:  1,
+	beat:   func(time.Duration) time.Duration { return time.Hour },
+	failed: 250 * time.Millisecond,
+	limit:  func(elapsed time.Duration) time.Duration { return max(10*time.Second, elapsed/2) },
+	most:   1,
 }
 
-func afterFailure(other time.Duration) func(error) time.Duration {
-	return func(err error) time.Duration {
-		if errors.Is(err, syscall.ECONNREFUSED) {
-			return refusedPause
-		}
-		return other
+func promptly(time.Duration) time.Duration { return promptPause }
+
+// after is how soon err, met after elapsed, lets the next attempt come.
+func (p pace) after(elapsed time.Duration, err error) time.Duration {
+	if p.refused != nil && errors.Is(err, syscall.ECONNREFUSED) {
+		return p.refused(elapsed)
 	}
+	return p.failed
 }
 
 // outcome is how one attempt ended.
@@ -80,7 +81,7 @@ func race(ctx context.Context, p pace, try func(context.Context) (net.Conn, erro
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 
-	began, flying := time.Now(), 0
+	began, flying := time.Now().Add(-p.waited), 0
 	outcomes := make(chan outcome)
 	next := newBeat()
 	defer next.Stop()
@@ -105,7 +106,7 @@ func race(ctx context.Context, p pace, try func(context.Context) (net.Conn, erro
 			if p.final != nil && p.final(o.err) {
 				return nil, o.err
 			}
-			next.sooner(p.after(o.err))
+			next.sooner(p.after(time.Since(began), o.err))
 		case <-ctx.Done():
 			if last != nil {
 				return nil, last
@@ -119,7 +120,7 @@ func race(ctx context.Context, p pace, try func(context.Context) (net.Conn, erro
 // about its own end, and the answer before it tells more.
 func cutOff(ctx context.Context) bool {
 	deadline, limited := ctx.Deadline()
-	return ctx.Err() != nil || limited && time.Until(deadline) < refusedPause
+	return ctx.Err() != nil || limited && time.Until(deadline) < promptPause
 }
 
 // beat is the timer of the next attempt.

@@ -15,7 +15,7 @@ func (g *guest) Contain(panicked any) {
 		g.link.Cancel(err)
 		return
 	}
-	g.door.faulted(err)
+	g.at.door.faulted(err)
 	g.refuse(relay.ErrFault)
 }
 
@@ -31,9 +31,9 @@ func (g *guest) guarded(f func()) {
 
 // emit loses the event if a sink has a fault: the client, whose life may just be ending, has none.
 func (g *guest) emit(e event.Event) {
-	if log := g.door.opts.Events; log.Wants(e.Level()) {
-		defer g.door.lost(e.Kind)
-		e.Target, e.Client = g.door.opts.Target.Name(), g.from.String()
+	if log := g.at.door.opts.Events; log.Wants(e.Level()) {
+		defer g.at.door.lost(e.Kind)
+		e.Target, e.Client = g.at.door.opts.Target.Name(), g.from.String()
 		log.Emit(e)
 	}
 }

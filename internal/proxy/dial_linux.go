@@ -20,18 +20,15 @@ import (
 // dial connects to the backend: by the connection that proved the target ready, or by its own.
 func (g *guest) dial() {
 	g.state = dialing
-	if g.waited {
-		if err := g.loop.Rewatch(int(g.fd), g.token, relay.ClientTag, relay.LinkEvents); err != nil {
-			g.refuse(fmt.Errorf("watching the client: %w", err))
-			return
-		}
-		g.wait.dialed = g.loop.Clock()
+	if g.wait != nil {
+		g.at.loop.Disarm(&g.wait.timer)
+		g.wait.dialed = g.at.loop.Clock()
 	}
 	if conn := g.hold.TakeConn(); conn != nil && g.takeOver(conn) {
 		return
 	}
 	address := g.hold.Address()
-	to, err := g.door.opts.Direct(address)
+	to, err := g.at.door.opts.Direct(address)
 	switch {
 	case err != nil:
 		g.failed(err)
@@ -55,7 +52,7 @@ func (g *guest) takeOver(conn net.Conn) bool {
 		return false
 	}
 	g.back, g.tag = int32(fd), 1
-	if err := g.loop.Watch(fd, g.token, int(g.tag), relay.LinkEvents); err != nil {
+	if err := g.at.loop.Watch(fd, g.token, int(g.tag), relay.LinkEvents); err != nil {
 		g.refuse(fmt.Errorf("watching the backend: %w", err))
 		return true
 	}
@@ -65,49 +62,54 @@ func (g *guest) takeOver(conn net.Conn) bool {
 
 // try starts one more attempt. The ones before go on, the oldest excepted when there are too many.
 func (g *guest) try(to netip.AddrPort) {
-	fd, err := loop.Connect(to)
-	if err != nil {
-		g.attemptFailed(-1, &net.OpError{Op: "dial", Net: "tcp", Addr: net.TCPAddrFromAddrPort(to), Err: err})
+	if g.back >= 0 && !g.keepOlder() {
+		g.at.loop.Arm(&g.wait.timer, dialBeat)
 		return
 	}
-	if g.back >= 0 {
-		g.wait.older = append(g.wait.older, attempt{g.back, g.tag})
-		if len(g.wait.older) >= mostTries {
-			loop.Close(int(g.wait.older[0].fd))
-			g.wait.older = g.wait.older[1:]
-		}
+	fd, err := loop.Connect(to)
+	if err != nil {
+		g.attemptFailed(-1, fmt.Errorf("connecting to %v: %w", to, err))
+		return
 	}
 	g.back, g.tag = int32(fd), g.tag%mostTries+1
-	if err := g.loop.Watch(fd, g.token, int(g.tag), relay.LinkEvents); err != nil {
+	if err := g.at.loop.Watch(fd, g.token, int(g.tag), relay.LinkEvents); err != nil {
 		g.refuse(fmt.Errorf("watching the backend: %w", err))
 		return
 	}
 	if g.wait != nil {
-		g.loop.Arm(&g.wait.timer, g.door.release.beat(g))
+		g.at.loop.Arm(&g.wait.timer, g.at.release.beat(g))
 		return
 	}
-	g.young().add(g)
+	g.at.young.add(g)
 }
 
-func (g *guest) young() *young {
-	for _, m := range g.door.doormen {
-		if m.loop == g.loop {
-			return &m.young
-		}
+// keepOlder puts the newest attempt with those before it. It does not when all have kept as many as there are descriptors
+// set aside for: then what is under way must do.
+func (g *guest) keepOlder() bool {
+	w := g.wait
+	switch {
+	case len(w.older) == mostTries-1:
+		loop.Close(int(w.older[0].fd))
+		w.older = w.older[1:]
+	case g.at.door.spare.Add(-1) < 0:
+		g.at.door.spare.Add(1)
+		return false
 	}
-	return nil // every loop has a doorman
+	w.older = append(w.older, attempt{g.back, g.tag})
+	g.back = -1
+	return true
 }
 
 // again comes after the beat: nobody has answered yet.
 func (g *guest) again() {
 	g.patient()
 	if g.wait.dialed == 0 {
-		g.wait.dialed = g.loop.Clock() - dialBeat
+		g.wait.dialed = g.at.loop.Clock() - dialBeat
 	}
-	g.door.release.lost(g)
-	to, err := g.door.opts.Direct(g.hold.Address())
+	g.at.release.lost(g)
+	to, err := g.at.door.opts.Direct(g.hold.Address())
 	switch {
-	case g.loop.Clock()-g.wait.dialed >= dialTimeout:
+	case g.at.loop.Clock()-g.wait.dialed >= dialTimeout:
 		g.drop()
 		g.failed(fmt.Errorf("dialing %s: no answer within %v", g.hold.Address(), dialTimeout))
 	case err != nil:
@@ -122,7 +124,7 @@ func (g *guest) again() {
 func (g *guest) dialByName(address string) {
 	ctx, cancel := context.WithTimeout(context.Background(), dialTimeout)
 	g.patient().cancel = cancel
-	g.loop.Disarm(&g.wait.timer)
+	g.at.loop.Disarm(&g.wait.timer)
 	n := &named{guest: g}
 	go n.dial(ctx, cancel, address)
 }
@@ -136,10 +138,10 @@ type named struct {
 }
 
 func (n *named) dial(ctx context.Context, cancel context.CancelFunc, address string) {
-	defer n.guest.loop.Post(n)
+	defer n.guest.at.loop.Post(n)
 	defer cancel()
 	defer n.contain()
-	n.conn, n.err = n.guest.door.opts.Dial(ctx, address)
+	n.conn, n.err = n.guest.at.door.opts.Dial(ctx, address)
 }
 
 func (n *named) contain() {
@@ -161,7 +163,7 @@ func (n *named) Do() {
 			_ = n.conn.Close()
 		}
 		if n.fault != "" {
-			g.door.faulted(n.fault)
+			g.at.door.faulted(n.fault)
 		}
 		g.finish()
 	case n.fault != "":
@@ -183,6 +185,12 @@ func (g *guest) answeredBy(tag int8, events loop.Events) {
 		}
 	}
 	g.dropOlder()
+	if to, _ := g.at.door.opts.Direct(g.hold.Address()); loop.LocalAddr(int(g.back)) == to {
+		loop.Reset(int(g.back)) // what lingers would keep the target from its own port
+		g.back = -1
+		g.failed(fmt.Errorf("connecting to %s: nobody listens there: %w", g.hold.Address(), unix.ECONNREFUSED))
+		return
+	}
 	g.connected(events)
 }
 
@@ -195,10 +203,10 @@ func (g *guest) attemptFailed(tag int8, err error) {
 				fd = a.fd
 			}
 		}
-		err = &net.OpError{Op: "dial", Net: "tcp", Err: fmt.Errorf("connecting to %s: %w", g.hold.Address(), orReset(loop.SocketError(int(fd))))}
+		err = fmt.Errorf("connecting to %s: %w", g.hold.Address(), orReset(loop.SocketError(int(fd))))
 	}
 	g.drop()
-	g.failed(err)
+	g.failed(probe.Blame(err))
 }
 
 // orReset gives a socket that is dead without an error one.
@@ -228,6 +236,7 @@ func (g *guest) drop() {
 func (g *guest) dropOlder() {
 	for _, a := range g.older() {
 		loop.Close(int(a.fd))
+		g.at.door.spare.Add(1)
 	}
 	if g.wait != nil {
 		g.wait.older = nil
@@ -239,19 +248,17 @@ func (g *guest) dropOlder() {
 // at once the first time.
 func (g *guest) failed(err error) {
 	w := g.patient()
-	g.loop.Disarm(&w.timer)
-	g.door.release.passed(g)
+	g.at.loop.Disarm(&w.timer)
+	g.at.release.passed(g)
 	w.attempts++
 	if w.trouble == nil || w.trouble.Error() != err.Error() {
 		g.emit(event.Event{Kind: event.BackendSuspect, Err: err})
 	}
 	w.trouble = err
-	if left := g.patience(); left <= 0 {
-		g.refuse(fmt.Errorf("%w; the last try: %w", errPatience, err))
-		return
-	}
 	switch {
-	case errors.Is(err, probe.ErrCannotAsk) || probe.OurFault(err):
+	case g.patience() <= 0:
+		g.refuse(fmt.Errorf("%w; the last try: %w", errPatience, err))
+	case errors.Is(err, probe.ErrCannotAsk):
 		g.rest(resting)
 	case w.attempts > 1: // the target is believed ready again and again, and is not
 		g.rest(doubting)
@@ -263,5 +270,5 @@ func (g *guest) failed(err error) {
 // rest keeps answers that change from one moment to the next from being asked for in a spin.
 func (g *guest) rest(as stage) {
 	g.state = as
-	g.loop.Arm(&g.wait.timer, min(dialPause<<min(g.wait.attempts-1, 8), time.Second))
+	g.at.loop.Arm(&g.wait.timer, min(dialPause<<min(g.wait.attempts-1, 8), time.Second))
 }

@@ -15,20 +15,19 @@ import (
 	"github.com/rouse-proxy/rouse/internal/relay"
 )
 
-// acceptBatch is how many clients one loop accepts before it looks after those it has.
-const acceptBatch = 8
+// acceptMost is how many clients one loop accepts at most before it looks after those it has.
+const acceptMost = 8
 
-// A door is one listener on the loops. Every loop accepts at it and carries the clients that it can serve at once. Those
-// that must wait are all with one loop, the home, which releases them in order.
+// A door is one listener on the loops. Every loop accepts at it; the quietest gets the client.
 type door struct {
 	*Listener
 	fd        int
-	home      *loop.Loop
-	doormen   []*doorman
-	release   *release
+	doormen   []*doorman // one on each loop
+	pace      pace       // of releases
 	accepting context.Context
+	serving   context.Context
 	clients   sync.WaitGroup
-	releasing atomic.Bool // some wait for their turn: newcomers stand behind them
+	spare     atomic.Int32 // descriptors for attempts beside a client's newest
 }
 
 // serveLoops is Serve on the event loops, for a listener that they can take over; false for any other.
@@ -43,7 +42,8 @@ func (l *Listener) serveLoops(accepting, serving context.Context, ln net.Listene
 	}
 	loop.NoDelay(fd) // whoever is accepted inherits both
 	loop.KeepAlive(fd, relay.KeepAlive())
-	d := newDoor(l, fd, accepting)
+	d := newDoor(l, fd)
+	d.accepting, d.serving = accepting, serving
 	err = d.open()
 	if err == nil {
 		<-accepting.Done()
@@ -58,23 +58,31 @@ func (l *Listener) serveLoops(accepting, serving context.Context, ln net.Listene
 	return true, nil
 }
 
-func newDoor(l *Listener, fd int, accepting context.Context) *door {
-	loops := l.opts.Loops.Loops()
-	d := &door{Listener: l, fd: fd, accepting: accepting, home: loops[l.opts.Home%len(loops)]}
-	d.release = newRelease(d)
-	for _, on := range loops {
-		m := &doorman{door: d, loop: on}
-		m.timer = loop.NewTimer(m)
+func newDoor(l *Listener, fd int) *door {
+	d := &door{Listener: l, fd: fd, pace: pace{rate: l.opts.ReleaseRate}}
+	d.spare.Store(int32(l.opts.Spare))
+	for _, on := range l.opts.Loops.Loops() {
+		m := &doorman{door: d, loop: on, batch: 1}
+		m.timer, m.young.timer, m.release = loop.NewTimer(m), loop.NewTimer(&m.young), newRelease(m)
 		d.doormen = append(d.doormen, m)
 	}
 	return d
+}
+
+// on returns the doorman of a loop.
+func (d *door) on(l *loop.Loop) *doorman {
+	for _, m := range d.doormen {
+		if m.loop == l {
+			return m
+		}
+	}
+	return nil // every loop has one
 }
 
 // open lets every loop accept, or none.
 func (d *door) open() error {
 	return d.everywhere(func(m *doorman) error {
 		m.token = m.loop.Join(m)
-		m.young.timer = loop.NewTimer(&m.young)
 		return m.watch()
 	})
 }
@@ -121,22 +129,24 @@ type call func()
 // Do is for the loop.
 func (f call) Do() { f() }
 
-// A doorman accepts on one loop.
+// A doorman accepts on one loop, and looks after the door's clients there.
 type doorman struct {
 	door    *door
 	loop    *loop.Loop
 	token   loop.Token
 	timer   loop.Timer // while it pauses
 	pause   time.Duration
+	batch   int // how many to accept at once: about as many as come, so that few calls find nobody
 	watches bool
 	left    bool
 	young   young
+	release *release
 }
 
 // each calls f with every client of the door that is on this loop.
 func (m *doorman) each(f func(*guest)) {
 	m.loop.Each(func(h loop.Handler) {
-		if g, ok := h.(*guest); ok && g.door == m.door {
+		if g, ok := h.(*guest); ok && g.at == m {
 			f(g)
 		}
 	})
@@ -168,7 +178,7 @@ func (m *doorman) leave() {
 // Ready accepts. At the limit of clients the door is not watched any more until one has left; the next ones wait in the
 // kernel's queue.
 func (m *doorman) Ready(int, loop.Events) {
-	for range acceptBatch {
+	for accepted := range m.batch {
 		if !m.door.opts.Slots.TryAcquire() {
 			m.full()
 			return
@@ -176,6 +186,7 @@ func (m *doorman) Ready(int, loop.Events) {
 		fd, from, err := loop.Accept(m.door.fd)
 		if err != nil {
 			m.door.opts.Slots.Release()
+			m.batch = max(accepted, 1)
 			m.failed(err)
 			return
 		}
@@ -183,6 +194,7 @@ func (m *doorman) Ready(int, loop.Events) {
 		m.door.clients.Add(1)
 		admit(m, fd, from)
 	}
+	m.batch = min(2*m.batch, acceptMost)
 }
 
 // Contain is for the loop: a fault in accepting costs the client that was accepted.

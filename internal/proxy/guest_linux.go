@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
 	"time"
@@ -22,8 +21,7 @@ import (
 // second on by doubting, a rest), and one that could not be made to resting. It belongs to one loop at a time; between two
 // it belongs to the task that takes it over.
 type guest struct {
-	door    *door
-	loop    *loop.Loop
+	at      *doorman // of the loop that it is on
 	token   loop.Token
 	fd      int32 // the client's
 	back    int32 // the backend's, of the newest attempt
@@ -32,13 +30,13 @@ type guest struct {
 	held    bool // the hold is held
 	waited  bool // it was not served at once
 	unheard bool // linked, and the release waits for the backend's first byte
-	strayed bool // it has left the loop whose young list it may still be in; that loop's alone
+	heavy   bool // linked, and bulk
 	seen    loop.Events
 	from    netip.AddrPort
 	arrived time.Duration // on the loop's clock
 	hold    target.Hold
-	wait    *wait // only while it is not served quickly
-	next    *guest
+	wait    *wait  // only while it is not served quickly
+	youth   *youth // its place in the list of the young
 	link    relay.Link
 }
 
@@ -58,7 +56,7 @@ const (
 
 // wait is what a client needs that is not served at once.
 type wait struct {
-	timer    loop.Timer // waiting: its patience; dialing: the next attempt; resting, doubting: the pause
+	timer    loop.Timer // waiting, queued: its patience; dialing: the next attempt; resting, doubting: the pause
 	answer   error      // of the target
 	older    []attempt  // under way, beside the newest
 	dialed   time.Duration
@@ -73,26 +71,27 @@ type attempt struct {
 	tag int8
 }
 
-const (
-	waitEvents = loop.HangingUp | loop.Edge // what a waiting client sends is of no interest yet
-	mostTries  = 4                          // attempts at once
-)
+const mostTries = 4 // attempts at once
 
-// admit takes a fresh connection in. A ready target serves it at once, on the quietest loop.
+// admit takes a fresh connection in, on the quietest loop. A ready target serves it at once.
 func admit(m *doorman, fd int, from netip.AddrPort) {
-	d := m.door
-	g := &guest{door: d, fd: int32(fd), back: -1, from: from, arrived: m.loop.Clock()}
-	to := m.loop.Quietest()
-	if g.held = d.opts.Target.TryHold(&g.hold); !g.held || d.releasing.Load() {
-		to, g.waited = d.home, true
-	}
-	g.loop = to
-	to.Claim()
-	if to == m.loop {
+	g := &guest{at: m, fd: int32(fd), back: -1, from: from, arrived: m.loop.Clock()}
+	g.held = m.door.opts.Target.TryHold(&g.hold)
+	if g.at = m.door.place(m, g.held); g.at == m {
+		m.loop.Claim(g.weight())
 		g.guarded(g.Do) // a fault in it is not the door's
-	} else {
-		to.Post(g)
+		return
 	}
+	g.at.loop.Claim(g.weight())
+	g.at.loop.Post(g)
+}
+
+// place is whose loop a client of m goes to. Where turns are kept apart, all who wait stand in one line.
+func (d *door) place(m *doorman, held bool) *doorman {
+	if first := d.doormen[0]; d.pace.rate > 0 && (!held || first.release.lined.Load() > 0) {
+		return first
+	}
+	return d.on(m.loop.Quietest())
 }
 
 // Do is for the loop: it takes the guest in, goes on after its timer, or hears the target's answer.
@@ -100,7 +99,7 @@ func (g *guest) Do() {
 	switch g.state {
 	case admitted:
 		g.enter()
-	case waiting:
+	case waiting, queued:
 		g.refuse(errPatience)
 	case dialing:
 		g.again()
@@ -113,22 +112,18 @@ func (g *guest) Do() {
 
 // enter begins: by dialing with a hold, else by asking for one.
 func (g *guest) enter() {
-	g.token = g.loop.Join(g)
-	events := relay.LinkEvents
-	if g.waited {
-		events = waitEvents
-	}
-	if err := g.loop.Watch(int(g.fd), g.token, relay.ClientTag, events); err != nil {
+	g.token = g.at.loop.Join(g)
+	if err := g.at.loop.Watch(int(g.fd), g.token, relay.ClientTag, relay.LinkEvents); err != nil {
 		g.refuse(fmt.Errorf("watching the client: %w", err))
 		return
 	}
 	switch {
-	case g.door.accepting.Err() != nil:
-		g.refuse(context.Cause(g.door.accepting))
+	case g.at.door.accepting.Err() != nil:
+		g.refuse(context.Cause(g.at.door.accepting))
 	case !g.held:
 		g.tellWaits()
 		g.ask()
-	case g.waited:
+	case g.at.release.busy():
 		g.patient()
 		g.granted()
 	default:
@@ -148,17 +143,19 @@ func (g *guest) patient() *wait {
 func (g *guest) ask() {
 	w := g.patient()
 	g.state = waiting
-	g.loop.Arm(&w.timer, g.patience())
+	g.at.loop.Arm(&w.timer, g.patience())
 	if g.held {
 		g.held = false
 		g.hold.AskAgain(g)
 	} else {
-		g.door.opts.Target.Ask(&g.hold, g)
+		g.at.door.opts.Target.Ask(&g.hold, g)
 	}
 }
 
 // patience is what is left of it.
-func (g *guest) patience() time.Duration { return g.door.opts.Patience - (g.loop.Clock() - g.arrived) }
+func (g *guest) patience() time.Duration {
+	return g.at.door.opts.Patience - (g.at.loop.Clock() - g.arrived)
+}
 
 // Cause says who wants the target.
 func (g *guest) Cause() string { return "client " + g.from.String() }
@@ -166,7 +163,7 @@ func (g *guest) Cause() string { return "client " + g.from.String() }
 // Answered brings the target's answer to the loop.
 func (g *guest) Answered(_ *target.Hold, err error) {
 	g.wait.answer = err
-	g.loop.Post((*answered)(g))
+	g.at.loop.Post((*answered)(g))
 }
 
 type answered guest
@@ -183,7 +180,6 @@ func (a *answered) Do() {
 		g.state = admitted // nothing is asked any more
 		g.refuse(err)
 	default:
-		g.loop.Disarm(&g.wait.timer)
 		g.granted()
 	}
 }
@@ -191,26 +187,23 @@ func (a *answered) Do() {
 // Contain is for the loop.
 func (a *answered) Contain(panicked any) { (*guest)(a).Contain(panicked) }
 
-// granted waits for its turn, at home: one that found the target ready may have been elsewhere.
+// granted waits for its turn.
 func (g *guest) granted() {
-	if g.loop != g.door.home {
-		g.state = admitted
-		g.move(g.door.home, g)
-		return
-	}
 	g.state = queued
-	g.door.release.add(g)
+	g.at.loop.Arm(&g.wait.timer, g.patience())
+	g.at.release.add(g)
 }
 
 // Ready is for the loop.
 func (g *guest) Ready(tag int, events loop.Events) {
 	switch {
-	case g.state == linked && tag != relay.ClientTag && int8(tag) != g.tag:
-		return // of an attempt that was given up in this turn
 	case g.state == linked:
+		if tag != relay.ClientTag && tag != int(g.tag) {
+			return // of an attempt that was given up in this very turn
+		}
 		g.link.Ready(tag, events)
 		if g.unheard {
-			g.door.release.hear(g)
+			g.at.release.hear(g)
 		}
 	case tag == relay.ClientTag:
 		g.seen |= events
@@ -227,149 +220,12 @@ func (g *guest) Ready(tag int, events loop.Events) {
 	}
 }
 
-// connected hands the two connections to the relay, on the quietest loop.
-func (g *guest) connected(events loop.Events) {
-	if g.wait != nil {
-		g.loop.Disarm(&g.wait.timer)
-		g.door.release.connected(g)
-	}
-	to := g.loop.Quietest()
-	if to == g.loop || g.unheard || !g.waited { // one that did not wait is with the quietest
-		g.join(events)
-		return
-	}
-	_ = g.loop.Forget(int(g.back))
-	g.move(to, (*moved)(g))
-}
-
-// move lets the guest go to another loop, which does arrival there. Nothing here may touch it afterwards.
-func (g *guest) move(to *loop.Loop, arrival loop.Task) {
-	_ = g.loop.Forget(int(g.fd))
-	g.loop.Leave(g.token)
-	g.loop.Yield()
-	g.strayed, g.loop, g.token = true, to, loop.Token{}
-	to.Claim()
-	to.Post(arrival)
-}
-
-// moved is a guest on its way to another loop.
-type moved guest
-
-// Do is for the loop.
-func (m *moved) Do() {
-	g := (*guest)(m)
-	g.token = g.loop.Join(g)
-	g.tag = 1
-	for tag, fd := range map[int]int32{relay.ClientTag: g.fd, int(g.tag): g.back} {
-		if err := g.loop.Watch(int(fd), g.token, tag, relay.LinkEvents); err != nil {
-			g.refuse(fmt.Errorf("watching a connection: %w", err))
-			return
-		}
-	}
-	g.join(0)
-}
-
-// Contain is for the loop.
-func (m *moved) Contain(panicked any) { (*guest)(m).Contain(panicked) }
-
-// join begins to relay.
-func (g *guest) join(events loop.Events) {
-	g.emit(event.Event{Kind: event.ClientServed, Epoch: g.hold.Epoch(), Elapsed: g.elapsed()})
-	if g.wait != nil {
-		g.wait = nil
-		loop.KeepAlive(int(g.back), relay.KeepAlive())
-	}
-	g.state = linked
-	g.link.Start(relay.LinkOptions{
-		Loop: g.loop, Token: g.token, Owner: g,
-		Client:  relay.Socket{FD: int(g.fd), Seen: g.seen, NoDelay: true},
-		Backend: relay.Socket{FD: int(g.back), Seen: events},
-	})
-}
-
-// RelayEnded accounts for the client.
-func (g *guest) RelayEnded(res relay.Result, err error) {
-	if errors.Is(err, relay.ErrFault) {
-		g.door.faulted(err)
-	}
-	g.emit(event.Event{Kind: event.ClientEnded, Elapsed: res.Ended.Sub(res.Started), Sent: res.Sent, Received: res.Received, Cause: string(res.End)})
-	if res.BackendFirst && res.Received == 0 && res.Ended.Sub(res.Started) < tooSoon {
-		g.hold.Doubt()
-	}
-	g.fd, g.back = -1, -1
-	g.finish()
-}
-
-// refuse ends a client that is not served with a reset: a clean end without a byte would look like an empty answer.
-func (g *guest) refuse(err error) {
-	if g.state == leaving || g.state == over {
-		return
-	}
-	e := event.Event{Kind: event.ClientRefused, Elapsed: g.elapsed(), Err: err}
-	if errors.Is(err, peek.ErrLeft) || errors.Is(err, peek.ErrReset) {
-		e = event.Event{Kind: event.ClientLeft, Elapsed: e.Elapsed, Cause: err.Error()}
-	}
-	g.emit(e)
-	g.loop.Leave(g.token)
-	loop.Reset(int(g.fd))
-	g.drop()
-	asked, dials := g.state == waiting, g.wait != nil && g.wait.cancel != nil
-	switch {
-	case asked:
-		g.state = leaving
-		g.loop.Disarm(&g.wait.timer)
-		g.hold.Withdraw()
-	case dials:
-		g.state = leaving
-		g.wait.cancel()
-	default:
-		g.finish()
-	}
-}
-
-// finish gives back what the client took. Nothing is under way for it any more.
-func (g *guest) finish() {
-	g.state = over
-	if g.wait != nil {
-		g.loop.Disarm(&g.wait.timer)
-		g.door.release.passed(g)
-	}
-	if g.unheard {
-		g.door.release.hear(g)
-	}
-	if g.held {
-		g.hold.Release()
-	}
-	g.loop.Yield()
-	g.door.opts.Slots.Release()
-	g.door.clients.Done()
-}
-
-// cut ends a client that outstays the drain.
-func (g *guest) cut(cause error) {
-	if g.state == linked {
-		g.link.Cancel(cause)
-		return
-	}
-	g.refuse(cause)
-}
-
-// grownUp comes a beat after the guest.
-func (g *guest) grownUp() {
-	switch {
-	case g.state == linked:
-		loop.KeepAlive(int(g.back), relay.KeepAlive())
-	case g.state == dialing && g.wait == nil:
-		g.again()
-	}
-}
-
 // elapsed is since it arrived: on the clock of another loop, maybe, which shows an older turn.
-func (g *guest) elapsed() time.Duration { return max(g.loop.Clock()-g.arrived, 0) }
+func (g *guest) elapsed() time.Duration { return max(g.at.loop.Clock()-g.arrived, 0) }
 
 // tellWaits is for the log only: nothing is decided by it.
 func (g *guest) tellWaits() {
-	if st := g.door.opts.Target.Status(); st.State != target.Ready {
+	if st := g.at.door.opts.Target.Status(); st.State != target.Ready {
 		g.emit(event.Event{Kind: event.ClientWaits, Cause: "target is " + st.State.String()})
 	}
 }

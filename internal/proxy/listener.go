@@ -31,11 +31,21 @@ const (
 
 // A Waker is what a listener needs of a target.
 type Waker interface {
+	Subject
+	Holder
+}
+
+// A Subject tells of itself.
+type Subject interface {
 	Name() string
+	Status() target.Status
+}
+
+// A Holder gives holds, as the methods of a target do.
+type Holder interface {
 	Acquire(ctx context.Context, cause string) (*target.Hold, error)
 	TryHold(h *target.Hold) bool
 	Ask(h *target.Hold, w target.Waiter)
-	Status() target.Status
 }
 
 // A Dialer connects to a backend that is ready.
@@ -53,7 +63,9 @@ type Options struct {
 
 	// Loops carry the clients of a TCP listener of the kernel; nil, as on systems without them: a goroutine carries each.
 	Loops *loop.Group
-	Home  int // which of the loops those are with who wait
+	// Spare is how many descriptors may be taken beside two for each client: for fresh attempts at a target that does not
+	// answer. 64 when 0.
+	Spare int
 	// Direct returns where to connect to for an address, if that needs no name to be resolved; else the zero AddrPort.
 	Direct func(address string) (netip.AddrPort, error)
 }
@@ -68,6 +80,9 @@ type Listener struct {
 func New(opts Options) *Listener {
 	if opts.Patience == 0 {
 		opts.Patience = 15 * time.Minute
+	}
+	if opts.Spare == 0 {
+		opts.Spare = 64
 	}
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)

@@ -36,9 +36,7 @@ func TestLoopHandsOverFromABusyOne(t *testing.T) {
 		stays := v.awake()
 		loops := v.group.Loops()
 		before := loops[1-busy].Load()
-		for range 1000 {
-			loops[busy].Claim()
-		}
+		loops[busy].Claim(1000)
 		var clients []*net.TCPConn
 		for range 50 {
 			clients = append(clients, v.awake())
@@ -50,30 +48,24 @@ func TestLoopHandsOverFromABusyOne(t *testing.T) {
 			v.served(c, fmt.Sprint("client ", i))
 		}
 		v.served(stays, "not concerned")
-		for range 1000 {
-			loops[busy].Yield()
-		}
+		loops[busy].Yield(1000)
 		v.leave()
 	}
 }
 
-// TestLoopsCrowdComesHome: clients that found a dead target on a loop that is not its home.
-func TestLoopsCrowdComesHome(t *testing.T) {
+// TestLoopsReleaseTheirOwn: clients that found a dead target, on all loops.
+func TestLoopsReleaseTheirOwn(t *testing.T) {
 	v := settle(t, &server{boot: bootTime}, rules{loops: 3})
 	for run := range int32(5) {
 		v.served(v.client(), "wakes it")
 		v.die()
-		for range 100 {
-			v.group.Loops()[0].Claim()
-		}
+		v.group.Loops()[0].Claim(100)
 		var clients sync.WaitGroup
 		for i := range 60 {
 			clients.Go(func() { v.served(v.client(), fmt.Sprint("client ", i)) })
 		}
 		clients.Wait()
-		for range 100 {
-			v.group.Loops()[0].Yield()
-		}
+		v.group.Loops()[0].Yield(100)
 		v.ran(run+2, 0)
 	}
 }

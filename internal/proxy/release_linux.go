@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/rouse-proxy/rouse/internal/loop"
@@ -21,17 +22,17 @@ const (
 // nobody has accepted yet, until the backlog of the listener is full; then it drops what asks, and whoever was dropped
 // asks again only a second later. So a turn lasts until the backend has said something, or for a moment. The number of
 // turns out at once starts at 1, grows with each connection that is quick and is halved when one is lost (RFC 5681 has the
-// idea). It belongs to the door's home.
+// idea). Each loop releases those who wait on it, and has its share of the turns. It alone touches its release, lined excepted.
 type release struct {
-	door    *door
+	at      *doorman
 	line    []*guest // in order; those whose state is not queued have gone
-	out     int      // turns taken and not yet over
-	window  int      // turns that may be out at once
-	calm    int      // up to which the window may grow quickly; after a loss it is what was lost at
+	lined   atomic.Int32
+	out     int // turns taken and not yet over
+	window  int // turns that may be out at once
+	calm    int // up to which the window may grow quickly; after a loss it is what was lost at
 	usual   time.Duration
 	shrunk  time.Duration // when, on the loop's clock
 	listen  []heard       // who has connected and heard nothing yet, in order
-	next    time.Duration // when pacing allows the next turn
 	timer   loop.Timer
 	pending bool
 }
@@ -41,8 +42,8 @@ type heard struct {
 	since time.Duration
 }
 
-func newRelease(d *door) *release {
-	r := &release{door: d, window: 1, calm: farTurns}
+func newRelease(m *doorman) *release {
+	r := &release{at: m, window: 1, calm: farTurns}
 	r.timer = loop.NewTimer(r)
 	return r
 }
@@ -53,47 +54,45 @@ func (r *release) add(g *guest) {
 		r.window, r.calm = 1, farTurns // each release finds out anew
 	}
 	r.line = append(r.line, g)
-	r.door.releasing.Store(true)
+	r.lined.Store(int32(len(r.line)))
 	r.soon()
 }
+
+// busy says whether some wait for their turn: newcomers stand behind them.
+func (r *release) busy() bool { return len(r.line) > 0 }
 
 // soon lets the next ones dial in the next turn of the loop, so that those before are served in between.
 func (r *release) soon() {
 	if !r.pending {
 		r.pending = true
-		r.door.home.Again(r)
+		r.at.loop.Again(r)
 	}
 }
 
 // Do is for the loop.
 func (r *release) Do() {
 	r.pending = false
-	now := r.door.home.Clock()
+	now := r.at.loop.Clock()
 	r.suppose(now)
-	for len(r.line) > 0 && r.out < r.window && r.next <= now {
+	pause := time.Duration(0)
+	for len(r.line) > 0 && r.out < r.window && pause == 0 {
 		g := r.line[0]
+		if g.state == queued {
+			if pause = r.at.door.pace.take(now); pause > 0 {
+				break
+			}
+			r.out++
+			g.wait.turn = true
+			g.guarded(g.dial)
+		}
 		r.line[0] = nil
 		r.line = r.line[1:]
-		if g.state != queued {
-			continue
-		}
-		r.pace(now)
-		r.out++
-		g.wait.turn = true
-		g.guarded(g.dial)
 	}
 	if len(r.line) == 0 {
 		r.line = nil
-		r.door.releasing.Store(false)
 	}
-	r.wake(now)
-}
-
-// pace keeps turns apart where the user wants that.
-func (r *release) pace(now time.Duration) {
-	if rate := r.door.opts.ReleaseRate; rate > 0 {
-		r.next = max(r.next, now-credit) + time.Duration(float64(time.Second)/rate)
-	}
+	r.lined.Store(int32(len(r.line)))
+	r.wake(now, pause)
 }
 
 // suppose ends the turns of backends that say nothing.
@@ -111,12 +110,12 @@ func (r *release) suppose(now time.Duration) {
 }
 
 // wake arms the timer for what no event will tell.
-func (r *release) wake(now time.Duration) {
+func (r *release) wake(now, pause time.Duration) {
 	switch {
-	case len(r.line) > 0 && r.out < r.window && r.next > now:
-		r.door.home.Arm(&r.timer, r.next-now)
+	case pause > 0:
+		r.at.loop.Arm(&r.timer, pause)
 	case len(r.listen) > 0:
-		r.door.home.Arm(&r.timer, max(r.listen[0].since+hearing-now, time.Millisecond))
+		r.at.loop.Arm(&r.timer, max(r.listen[0].since+hearing-now, time.Millisecond))
 	}
 }
 
@@ -126,7 +125,7 @@ func (r *release) connected(g *guest) {
 		return
 	}
 	g.wait.turn = false
-	now := r.door.home.Clock()
+	now := r.at.loop.Clock()
 	took := now - g.wait.dialed
 	if r.usual == 0 {
 		r.usual = took
@@ -143,7 +142,7 @@ func (r *release) grow() {
 	if r.usual > farAway {
 		most = farTurns
 	}
-	if r.window < min(most, r.calm) {
+	if r.window < min(max(most/len(r.at.door.doormen), 1), r.calm) {
 		r.window++
 	}
 }
@@ -162,7 +161,7 @@ func (r *release) lost(g *guest) {
 	if !g.wait.turn {
 		return // and it may be on another loop
 	}
-	if now := r.door.home.Clock(); now-r.shrunk >= quickBeat {
+	if now := r.at.loop.Clock(); now-r.shrunk >= quickBeat {
 		r.shrunk = now
 		r.calm = max(r.window/2, 1)
 		r.window = r.calm
@@ -187,37 +186,25 @@ func (r *release) beat(g *guest) time.Duration {
 	return min(max(8*r.usual, quickBeat), dialBeat)
 }
 
-// young are the fresh guests of one loop, in order. Once they are a beat old they are visited: most have ended by then,
-// some still dial, the others will stay and get what costs a few system calls.
-type young struct {
-	first, last *guest
-	loop        *loop.Loop
-	timer       loop.Timer
+// pace keeps the turns of all loops apart where the user wants that. The zero value does not.
+type pace struct {
+	rate float64      // turns a second
+	next atomic.Int64 // when the next may be taken, on the loops' clock
 }
 
-// visits keeps the visits of very many from being as many.
-const visits = 50 * time.Millisecond
-
-func (y *young) add(g *guest) {
-	if y.first == nil {
-		y.first, y.loop = g, g.loop
-		y.loop.Arm(&y.timer, dialBeat)
-	} else {
-		y.last.next = g
+// take takes a turn, or returns how long there is none.
+func (p *pace) take(now time.Duration) time.Duration {
+	if p.rate <= 0 {
+		return 0
 	}
-	y.last = g
-}
-
-// Do is for the loop.
-func (y *young) Do() {
-	now := y.loop.Clock()
-	for g := y.first; g != nil && now-g.arrived >= dialBeat; g = y.first {
-		y.first, g.next = g.next, nil
-		if !g.strayed {
-			g.guarded(g.grownUp)
+	for {
+		next := p.next.Load()
+		if d := time.Duration(next) - now; d > 0 {
+			return d
 		}
-	}
-	if y.first != nil {
-		y.loop.Arm(&y.timer, max(y.first.arrived+dialBeat-now, visits))
+		after := max(next, int64(now-credit)) + int64(float64(time.Second)/p.rate)
+		if p.next.CompareAndSwap(next, after) {
+			return 0
+		}
 	}
 }

@@ -28,7 +28,6 @@ type linked struct {
 	opts    Options
 	on      *loop.Loop
 	fds     [2]int
-	client  bool
 	answers chan answer
 }
 
@@ -38,6 +37,7 @@ type answer struct {
 }
 
 func (l *linked) RelayEnded(res Result, err error) { l.answers <- answer{res, err} }
+func (l *linked) RelayHeavy() bool                 { return false }
 
 // start and stop are tasks.
 type (

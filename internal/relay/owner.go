@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"sync"
 	"time"
 
 	"github.com/rouse-proxy/rouse/internal/peek"
@@ -38,7 +39,7 @@ type note struct {
 	err    error // nil at the end of the stream
 }
 
-// A relay is the state of one Run. All of it belongs to the goroutine of Run, save that moved[s] is written by the
+// A relay is the state of one Run. All of it belongs to the goroutine of Run, save that moved[s] and last[s] are written by the
 // goroutine that carries s and read after that has ended.
 type relay struct {
 	opts    Options
@@ -46,6 +47,7 @@ type relay struct {
 	streams [2]stream // by the side that sends
 	notes   chan note // holds all notes there can be: telling never blocks
 	moved   [2]int64  // bytes, by the side that sent them
+	last    [2]time.Time
 
 	first  side // the side that ended its stream, or died, before the other; or nobody
 	failed side // the side that died first, or nobody
@@ -105,8 +107,8 @@ func prepare(c Conn, k net.KeepAliveConfig) {
 // carry copies what from sends. After the end of the stream it watches from, which still waits for its answer, until
 // from dies or is closed.
 func (r *relay) carry(ctx context.Context, from side) {
-	n, err := copyAll(r.conns[from.other()], r.conns[from])
-	r.moved[from] = n
+	n, last, err := copyAll(r.conns[from.other()], r.conns[from])
+	r.moved[from], r.last[from] = n, last
 	r.notes <- note{from: from, err: err}
 	if err != nil {
 		return
@@ -116,39 +118,59 @@ func (r *relay) carry(ctx context.Context, from side) {
 	}
 }
 
-// copyAll is io.Copy that is not taken in by urgent data (RFC 9293 section 3.8.5): the system's own copy (splice) stops
-// before them, until the stream ends, and then gives that for the end of everything. A read goes past them. So nothing is
-// lost, but what follows urgent data may wait for the end of the stream.
-func copyAll(to, from Conn) (moved int64, err error) {
+// buffers are lent to copies while they have something to copy, so an idle connection holds none.
+var buffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
+
+// copyAll copies until the stream of from ends. last is when it last wrote.
+func copyAll(to, from Conn) (moved int64, last time.Time, err error) {
 	for {
-		n, err := io.Copy(to, from)
-		moved += n
+		if err := awaitBytes(from); err != nil {
+			return moved, last, unlessEnd(err)
+		}
+		n, err := copySome(to, from)
+		if n > 0 {
+			moved, last = moved+n, time.Now()
+		}
 		if err != nil {
-			return moved, err
+			return moved, last, unlessEnd(err)
 		}
-		if ended, err := peek.Ended(from); ended || err != nil {
-			return moved, nil
+	}
+}
+
+// awaitBytes returns when there is something to read, or nothing more, where the system can tell.
+func awaitBytes(c Conn) error {
+	var first [1]byte
+	_, err := peek.First(c, first[:])
+	if errors.Is(err, errors.ErrUnsupported) {
+		return nil
+	}
+	return err
+}
+
+// copySome copies for as long as a read fills the buffer.
+func copySome(to, from Conn) (moved int64, err error) {
+	buf := buffers.Get().(*[32 << 10]byte)
+	defer buffers.Put(buf)
+	for {
+		n, err := from.Read(buf[:])
+		if n > 0 {
+			w, err := to.Write(buf[:n])
+			if moved += int64(w); err != nil {
+				return moved, err
+			}
 		}
-		n, err = copyOnce(to, from)
-		moved += n
-		if err != nil || n == 0 {
+		if err != nil || n < len(buf) {
 			return moved, err
 		}
 	}
 }
 
-// copyOnce copies what one read gives: 0 bytes at the end of the stream.
-func copyOnce(to, from Conn) (int64, error) {
-	b := make([]byte, 4<<10)
-	n, err := from.Read(b)
+// unlessEnd turns the end of a stream into success.
+func unlessEnd(err error) error {
 	if errors.Is(err, io.EOF) {
-		return 0, nil
+		return nil
 	}
-	if err != nil {
-		return 0, err
-	}
-	n, err = to.Write(b[:n])
-	return int64(n), err
+	return err
 }
 
 // own decides until the relay is done.

@@ -20,10 +20,11 @@
 // lives has acknowledged all of it. A reader that takes nothing for [Options.Stall] is then cut off; where the system
 // cannot tell what is acknowledged (package peek), the reset follows Stall after the failure.
 //
-// The model: one goroutine per direction copies, and tells its owner how the copy ended; when that was the end of
-// the stream, it stays to watch for a reset, which nobody reads any more. The goroutine of [Run] owns all state and
-// decides. The copy is io.Copy between the connections as they are, because between two *net.TCPConn on Linux that
-// leaves the bytes in the kernel; a wrapper would hide that.
+// There are two engines. A [Link], on Linux, runs on an event loop and costs nothing but its two sockets while nothing
+// moves. [Run] is for every other system and for connections that are not sockets: one goroutine per direction copies,
+// through a buffer that it has only while there is something to copy, and tells its owner how the copy ended; when that was
+// the end of the stream, it stays to watch for a reset, which nobody reads any more. The goroutine of Run owns all state and
+// decides.
 //
 // Linux tells a reset once, to the reader or the writer, whoever asks first; to the other a broken connection seems to
 // have ended its stream. So an end of stream that was read from a broken connection is believed only when the system says
@@ -113,6 +114,7 @@ func Run(ctx context.Context, client, backend Conn, opts Options) (Result, error
 	r.close()
 	wg.Wait()
 	res.Sent, res.Received = r.moved[theClient], r.moved[theBackend]
+	res.LastSent, res.LastReceived = r.last[theClient], r.last[theBackend]
 	res.Ended, res.End, res.BackendFirst = time.Now(), r.end, r.first == theBackend
 	if r.cause != nil {
 		return res, fmt.Errorf("relaying: %w", r.cause)

@@ -40,6 +40,27 @@ func pastUrgent(t *testing.T, e engine) {
 	}
 }
 
+// TestWhatFollowsUrgentDataDoesNotWait for the end of the stream on a loop.
+func TestWhatFollowsUrgentDataDoesNotWait(t *testing.T) {
+	client, nearClient := tcpPair(t)
+	nearBackend, backend := tcpPair(t)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_, _ = runLink(t.Context(), nearClient, nearBackend, Options{})
+	}()
+	say(t, client, "last, ")
+	sendUrgent(t, client)
+	say(t, client, "words")
+	got := make([]byte, len("last, words"))
+	if _, err := io.ReadFull(backend, got); err != nil || string(got) != "last, words" {
+		t.Errorf("the backend read %q, %v", got, err)
+	}
+	client.Close()
+	backend.Close()
+	<-done
+}
+
 func say(t *testing.T, c net.Conn, text string) {
 	t.Helper()
 	if _, err := io.WriteString(c, text); err != nil {

@@ -172,6 +172,7 @@ func (s *supervisor) take(ops context.Context, in input, why causer) {
 		s.arm(out.alarm)
 	}
 	if out.grant {
+		s.publish() // whoever has been let in sees the state that let it in
 		s.admit()
 	}
 	if out.refuse {

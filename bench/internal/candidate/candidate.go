@@ -133,7 +133,7 @@ func Rouse(name, path string, flags ...string) Candidate {
 	if len(flags) > 0 {
 		about += " " + strings.Join(flags, " ")
 	}
-	return Candidate{Name: name, About: about, Path: path, Version: []string{"version"},
+	return Candidate{Name: name, About: about, Path: path, FDs: 2, Version: []string{"version"},
 		build: func(path string, p Place) Command { return rouseCommand(path, p, flags) }}
 }
 

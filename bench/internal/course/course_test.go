@@ -36,14 +36,14 @@ func TestClientsFitTheDescriptorLimit(t *testing.T) {
 	if got := o.wakeClients(); got != 137 {
 		t.Errorf("%d clients wait within 1024 descriptors", got)
 	}
-	if got := o.idleConns(candidate.Candidate{}); got != 137 {
+	if got := o.idleConns(candidate.Candidate{}, o.IdleConns); got != 137 {
 		t.Errorf("%d idle connections within 1024 descriptors", got)
 	}
 	o.Limit = 20_000
 	if got := o.wakeClients(); got != 2000 {
 		t.Errorf("%d clients wait within 20,000 descriptors", got)
 	}
-	if got := o.idleConns(candidate.Candidate{Idle: 500}); got != 500 {
+	if got := o.idleConns(candidate.Candidate{Idle: 500}, o.IdleConns); got != 500 {
 		t.Errorf("a candidate with a bound of its own gets %d", got)
 	}
 	if got := o.crowd(); got != 0 {

@@ -17,41 +17,60 @@ import (
 // settle is how long a proxy gets between its last new connection and a look at it.
 const settle = 500 * time.Millisecond
 
+// crowdOfIdle is one number of idle connections.
+type crowdOfIdle struct {
+	key   string
+	conns int
+}
+
 // idle measures what connections cost that do nothing, each candidate fresh from its start.
 func (c *course) idle(ctx context.Context) error {
-	for repeat := range c.IdleRepeats {
-		fmt.Fprintf(c.Log, "repeat %d of %d, idle:", repeat+1, c.IdleRepeats)
-		var later []func() error
-		for _, cand := range rotated(c.Candidates, repeat) {
-			after, err := c.idleOne(ctx, cand, repeat)
-			if err != nil {
-				for _, f := range later {
-					_ = f() // ends the others
-				}
+	for _, crowd := range []crowdOfIdle{{"idle", c.IdleConns}, {"idlemost", c.IdleMost}} {
+		for repeat := range c.IdleRepeats {
+			if crowd.conns == 0 {
+				continue
+			}
+			fmt.Fprintf(c.Log, "repeat %d of %d, %s:", repeat+1, c.IdleRepeats, crowd.key)
+			if err := c.idleAll(ctx, crowd, repeat); err != nil {
 				return err
 			}
-			later = append(later, after)
+			fmt.Fprintln(c.Log)
 		}
-		for _, f := range later {
-			if err := f(); err != nil {
-				return err
+	}
+	return nil
+}
+
+// idleAll visits every candidate. Their last looks come together, when all connections are long closed.
+func (c *course) idleAll(ctx context.Context, crowd crowdOfIdle, repeat int) error {
+	var later []func() error
+	for _, cand := range rotated(c.Candidates, repeat) {
+		after, err := c.idleOne(ctx, cand, crowd, repeat)
+		if err != nil {
+			for _, f := range later {
+				_ = f() // ends the others
 			}
+			return err
 		}
-		fmt.Fprintln(c.Log)
+		later = append(later, after)
+	}
+	for _, f := range later {
+		if err := f(); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
 // idleOne measures one candidate. The function that it gives takes the last look, some
 // time after all has been closed, and ends the candidate; until then others can be measured.
-func (c *course) idleOne(ctx context.Context, cand candidate.Candidate, repeat int) (after func() error, err error) {
+func (c *course) idleOne(ctx context.Context, cand candidate.Candidate, crowd crowdOfIdle, repeat int) (after func() error, err error) {
 	s, err := c.put(cand, true)
 	if err != nil {
-		c.note("idle", cand.Name, repeat, load.Result{Errors: 1, Note: err.Error()})
+		c.note(crowd.key, cand.Name, repeat, load.Result{Errors: 1, Note: err.Error()})
 		return func() error { return nil }, nil
 	}
 	before, slab := procfs.Use(s.pid()), procfs.Slab()
-	w, err := c.work(ctx, load.Job{Kind: "idle", Addr: s.Listen, Streams: c.idleConns(cand), Core: -1, Window: time.Minute})
+	w, err := c.work(ctx, load.Job{Kind: "idle", Addr: s.Listen, Streams: c.idleConns(cand, crowd.conns), Core: -1, Window: time.Minute})
 	if err != nil {
 		_ = c.take(s)
 		return nil, err
@@ -74,7 +93,7 @@ func (c *course) idleOne(ctx context.Context, cand candidate.Candidate, repeat i
 			values["after"] = float64(procfs.Use(s.pid()).RSS) / 1e6
 			values["kept"] = values["after"] - values["before"]
 		}
-		c.note("idle", s.Name, repeat, result)
+		c.note(crowd.key, s.Name, repeat, result)
 		_ = c.take(s)
 		return err
 	}, nil

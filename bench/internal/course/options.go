@@ -23,6 +23,7 @@ type Options struct {
 	Warm        time.Duration // before each measured window
 	Window      time.Duration
 	IdleConns   int
+	IdleMost    int           // the same again with so many; 0 for not
 	IdleWindow  time.Duration // over which idle CPU is measured
 	IdleAfter   time.Duration // from closing the connections to the last look at memory
 	WakeClients int
@@ -46,7 +47,7 @@ type Options struct {
 // Full is the run that BENCHMARKS.md is made of.
 func Full() Options {
 	return Options{Repeats: 7, IdleRepeats: 3, Warm: 200 * time.Millisecond, Window: 500 * time.Millisecond,
-		IdleConns: 3000, IdleWindow: 2 * time.Second, IdleAfter: 5 * time.Second, WakeClients: 2000, CrowdClients: 9900,
+		IdleConns: 5000, IdleMost: 9900, IdleWindow: 2 * time.Second, IdleAfter: 5 * time.Second, WakeClients: 2000, CrowdClients: 9900,
 		WakeDelay: 1370 * time.Millisecond, ConnsMost: 20_000, VerifyBytes: 16 << 20, Trials: 36, Waiting: true}
 }
 
@@ -59,17 +60,17 @@ func Quick() Options {
 
 // Setup tells the report how it was measured.
 func (o Options) Setup() report.Setup {
-	return report.Setup{Repeats: o.Repeats, IdleRepeats: o.IdleRepeats, IdleConns: o.IdleConns, WakeClients: o.wakeClients(), Crowd: o.crowd(),
+	return report.Setup{Repeats: o.Repeats, IdleRepeats: o.IdleRepeats, IdleConns: o.IdleConns, IdleMost: o.IdleMost, WakeClients: o.wakeClients(), Crowd: o.crowd(),
 		Window: o.Window.String(), WakeDelay: o.WakeDelay.String(), IdleAfter: o.IdleAfter.String()}
 }
 
 // idleConns is how many idle connections a candidate gets within its descriptor limit.
-func (o Options) idleConns(c candidate.Candidate) int {
+func (o Options) idleConns(c candidate.Candidate, most int) int {
 	fds := c.FDs
 	if fds == 0 {
 		fds = o.ClientFDs
 	}
-	n := min(o.IdleConns, (o.Limit-spare)/fds)
+	n := min(most, (o.Limit-spare)/fds)
 	if c.Idle > 0 {
 		n = min(n, c.Idle)
 	}

@@ -41,7 +41,7 @@ func (r *Run) writeGround(b *strings.Builder) {
 		{"measured for", r.Setup.Window + " at each visit, after a warm-up; beside bulk, twice that"},
 		{"waking", fmt.Sprintf("%d clients; the backend opens %s after the last of them", r.Setup.WakeClients, r.Setup.WakeDelay)},
 		{"crowd", crowd(r.Setup.Crowd)},
-		{"idle", fmt.Sprintf("%d connections; memory again %s after closing them", r.Setup.IdleConns, r.Setup.IdleAfter)},
+		{"idle", idle(r.Setup)},
 	}
 	writeTable(b, []string{"", ""}, rows)
 	rows = nil
@@ -52,6 +52,14 @@ func (r *Run) writeGround(b *strings.Builder) {
 		rows = append(rows, []string{s.Name, "left out: " + s.About, ""})
 	}
 	writeTable(b, []string{"candidate", "what", "version"}, rows)
+}
+
+func idle(s Setup) string {
+	conns := stats.Format(float64(s.IdleConns))
+	if s.IdleMost > 0 {
+		conns += ", then " + stats.Format(float64(s.IdleMost))
+	}
+	return conns + " connections; memory again " + s.IdleAfter + " after closing them"
 }
 
 func crowd(clients int) string {

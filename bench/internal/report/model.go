@@ -34,10 +34,10 @@ type Machine struct {
 
 // Setup is what the tables must say about how it was measured.
 type Setup struct {
-	Repeats, IdleRepeats, IdleConns, WakeClients int
-	Crowd                                        int // clients that wait in a run of their own; 0 if there is none
-	Window, WakeDelay, IdleAfter                 string
-	Quick                                        bool
+	Repeats, IdleRepeats, IdleConns, IdleMost, WakeClients int
+	Crowd                                                  int // clients that wait in a run of their own; 0 if there is none
+	Window, WakeDelay, IdleAfter                           string
+	Quick                                                  bool
 }
 
 // Subject is one candidate.

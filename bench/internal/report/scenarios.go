@@ -50,10 +50,8 @@ var Scenarios = []Scenario{
 		{"rate", "connections/s", true}, {"cpu", "proxy CPU µs/connection", false}, {"p50", "p50 µs", true}, {"p99", "p99 µs", true}}},
 	{"mixed", "1 connection with 1 byte there and back, beside 8 bulk streams", "", []Column{
 		{"p99", "p99 µs", true}, {"p50", "p50 µs", true}, {"gbps", "bulk GB/s", true}, {"cpu", "proxy CPU s/GB", false}}},
-	{"idle", "Idle connections", "Each proxy is fresh from its start. Kernel slab is that of all socket ends: four with a proxy, two without.", []Column{
-		{"rss", "RSS B/connection", false}, {"slab", "kernel slab B/connection", true}, {"fds", "descriptors/connection", false},
-		{"cpu", "idle CPU %", false}, {"wakeups", "wake-ups/s", false}, {"held", "connections", false},
-		{"before", "RSS at start MB", false}, {"after", "RSS after closing MB", false}}},
+	{"idle", "Idle connections", "Each proxy is fresh from its start. Kernel slab is that of all socket ends: four with a proxy, two without.", idleColumns},
+	{"idlemost", "The same, as many as fit", "", idleColumns},
 	{"wake", "Wake: clients wait, the backend opens later, with a backlog of 4,096", wakeNote, wakeColumns},
 	{"wake128", "The same, backend with a backlog of 128", "", wakeColumns},
 	{"crowd", "Wake: as many clients as the descriptor limit allows", "", wakeColumns},
@@ -61,6 +59,12 @@ var Scenarios = []Scenario{
 		{"early", "% of a core, second 0.5 to 9.5", false}, {"late", "% of a core, second 12 to 20", false}}},
 	{"verify", "Every byte compared, 4 streams up, then down", "", []Column{{"checks", "streams", false}}},
 	{"halfclose", "Half-close: the client ends first and must still get the whole answer", "", []Column{{"checks", "trials", false}}},
+}
+
+var idleColumns = []Column{
+	{"rss", "RSS B/connection", false}, {"slab", "kernel slab B/connection", true}, {"fds", "descriptors/connection", false},
+	{"cpu", "idle CPU %", false}, {"wakeups", "wake-ups/s", false}, {"held", "connections", false},
+	{"before", "RSS at start MB", false}, {"after", "RSS after closing MB", false},
 }
 
 // Headline is the key of a scenario's first column, or empty for an unknown scenario.

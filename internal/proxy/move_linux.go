@@ -1,0 +1,97 @@
+package proxy
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/rouse-proxy/rouse/internal/event"
+	"github.com/rouse-proxy/rouse/internal/loop"
+	"github.com/rouse-proxy/rouse/internal/relay"
+)
+
+// connected hands the two connections to the relay. Of those who waited some move to quieter loops later.
+func (g *guest) connected(events loop.Events) {
+	if g.wait != nil {
+		g.at.loop.Disarm(&g.wait.timer)
+		g.at.release.connected(g)
+	}
+	g.join(events)
+}
+
+// move lets a guest that has left its loop go to another, which does arrival there. Nothing here may touch it afterwards.
+func (g *guest) move(to *loop.Loop, arrival loop.Task) {
+	if g.youth != nil && g.state == linked { // nobody will visit it
+		loop.KeepAlive(int(g.back), relay.KeepAlive())
+	}
+	g.age()
+	g.at.loop.Yield(g.weight())
+	g.at, g.token = g.at.door.on(to), loop.Token{}
+	to.Claim(g.weight())
+	to.Post(arrival)
+}
+
+// weight is what the guest counts for in its loop's load.
+func (g *guest) weight() int {
+	if g.heavy {
+		return 16
+	}
+	return 1
+}
+
+// RelayHeavy moves the guest to a loop for bulk.
+func (g *guest) RelayHeavy() bool {
+	to := g.at.door.opts.Loops.Heavy()
+	if g.unheard { // the release here still looks after it
+		return false
+	}
+	g.at.loop.Claim(15)
+	g.heavy = true
+	if to == g.at.loop {
+		return false
+	}
+	g.link.Leave()
+	g.move(to, (*moved)(g))
+	return true
+}
+
+// moved is a guest on its way to another loop.
+type moved guest
+
+// Do is for the loop.
+func (m *moved) Do() {
+	g := (*guest)(m)
+	g.token, g.tag = g.at.loop.Join(g), 1
+	defer g.outstayed()
+	for tag, fd := range []int32{relay.ClientTag: g.fd, 1: g.back} {
+		if err := g.at.loop.Watch(int(fd), g.token, tag, relay.LinkEvents); err != nil {
+			g.cut(fmt.Errorf("watching a connection: %w", err))
+			return
+		}
+	}
+	g.link.Enter(g.at.loop, g.token)
+}
+
+// outstayed cuts a guest that was on its way while all others were.
+func (g *guest) outstayed() {
+	if cause := context.Cause(g.at.door.serving); cause != nil && g.state != over {
+		g.cut(cause)
+	}
+}
+
+// Contain is for the loop.
+func (m *moved) Contain(panicked any) { (*guest)(m).Contain(panicked) }
+
+// join begins to relay.
+func (g *guest) join(events loop.Events) {
+	g.emit(event.Event{Kind: event.ClientServed, Epoch: g.hold.Epoch(), Elapsed: g.elapsed()})
+	if g.waited {
+		g.wait = nil
+		g.at.young.add(g)
+	}
+	g.state = linked
+	g.link.Start(relay.LinkOptions{
+		Loop: g.at.loop, Token: g.token, Owner: g,
+		Client:  relay.Socket{FD: int(g.fd), Seen: g.seen, NoDelay: true},
+		Backend: relay.Socket{FD: int(g.back), Seen: events},
+	})
+}
