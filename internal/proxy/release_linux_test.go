@@ -68,12 +68,16 @@ func TestLoopSilentTargetIsAskedAgain(t *testing.T) {
 	c := v.client()
 	until(t, "attempts are made", func() bool { return synSent(t, v.address) >= 2 })
 	until(t, "there are never more than a few", func() bool {
-		if n := synSent(t, v.address); n > mostTries {
-			t.Fatalf("%d attempts at once", n)
+		n := synSent(t, v.address) // maybe one more than there are: the system's list is not of one moment
+		if v.ledger.count(event.BackendSuspect) > 0 {
+			return true // what is seen now may be the probe's
 		}
-		return v.ledger.count(event.BackendSuspect) > 0
+		if n > mostTries+1 {
+			t.Errorf("%d attempts at once", n)
+		}
+		return false
 	})
-	v.deaf()
+	until(t, "it is started again", func() bool { return v.starts.Load() == 2 })
 	v.unblock()
 	v.served(c, "woken again")
 	v.ran(2, 0)

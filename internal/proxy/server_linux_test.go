@@ -40,6 +40,7 @@ type server struct {
 
 	mu      sync.Mutex // guards the fields below
 	ln      *net.TCPListener
+	hangs   bool // it is blocked, which a start ends
 	booting *time.Timer
 	conns   map[*net.TCPConn]int32 // which one it was
 	fillers []net.Conn             // of its queue, while it is blocked; the test's
@@ -86,7 +87,7 @@ func (s *server) Start(context.Context, driver.Op) (string, error) {
 	switch {
 	case s.startErr != nil:
 		return "", s.startErr
-	case s.ln != nil || s.absent:
+	case s.absent, s.ln != nil && !s.hangs:
 		return "", nil
 	case s.forwarder:
 		s.up(func(c net.Conn) {})
@@ -222,6 +223,7 @@ func (s *server) block() {
 	s.t.Helper()
 	s.doorway.Lock()
 	s.mu.Lock()
+	s.hangs = true
 	rc, err := s.ln.SyscallConn()
 	s.mu.Unlock()
 	if err == nil {
@@ -246,5 +248,8 @@ func (s *server) unblock() {
 		_ = c.Close()
 	}
 	s.fillers = nil
+	s.mu.Lock()
+	s.hangs = false
+	s.mu.Unlock()
 	s.doorway.Unlock()
 }
