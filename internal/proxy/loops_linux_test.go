@@ -119,3 +119,82 @@ func TestLoopStaleAttemptDoesNotHarmTheLink(t *testing.T) {
 	}
 	_ = c.Close()
 }
+
+// moving brings a client to the moment in which it belongs to no loop: it has left the first for the second, which is
+// busy until the test lets it go on. meanwhile is done on the second before it takes the client in.
+func moving(t *testing.T, meanwhile func(v *village, to *loop.Loop, fd int)) (v *village, c *net.TCPConn) {
+	t.Helper()
+	v = settle(t, &server{boot: bootTime}, rules{loops: 2})
+	c = v.awake() // it has waited, so it moves when it has grown up
+	var from *loop.Loop
+	fd := 0
+	v.guests(func(g *guest) { from, fd = g.at.loop, int(g.fd) })
+	to := v.group.Loops()[0]
+	if to == from {
+		to = v.group.Loops()[1]
+	}
+	goOn := make(chan struct{})
+	to.Post(call(func() {
+		<-goOn
+		meanwhile(v, to, fd)
+	}))
+	from.Claim(1000)
+	until(t, "it is on its way", func() bool { return to.Load() == 1 })
+	from.Yield(1000)
+	close(goOn)
+	return v, c
+}
+
+func TestLoopClientMovesWhenItHasGrownUp(t *testing.T) {
+	v, c := moving(t, func(*village, *loop.Loop, int) {})
+	v.served(c, "moved")
+}
+
+// TestLoopClientOnItsWayIsCutToo: serving ends while it belongs to no loop.
+func TestLoopClientOnItsWayIsCutToo(t *testing.T) {
+	v, c := moving(t, func(v *village, _ *loop.Loop, _ int) { v.cut(errors.New("drained")) })
+	wantReset(t, c)
+	v.counts(0, 0)
+	v.alone()
+}
+
+// TestLoopClientThatCannotMoveIsCut: its new loop cannot watch it.
+func TestLoopClientThatCannotMoveIsCut(t *testing.T) {
+	v, c := moving(t, func(_ *village, to *loop.Loop, fd int) {
+		if err := to.Watch(fd, loop.Token{}, 0, loop.In); err != nil { // a second time, it will fail
+			t.Error(err)
+		}
+	})
+	wantReset(t, c)
+	v.counts(0, 0)
+	v.alone()
+}
+
+// alone checks that no client has a place in any loop.
+func (v *village) alone() {
+	v.t.Helper()
+	v.guests(func(g *guest) { v.t.Errorf("%v has a place in a loop", g.from) })
+}
+
+// TestLoopsBulkMovesWithItsBytes: a loop for bulk takes the stream over in the middle of it.
+func TestLoopsBulkMovesWithItsBytes(t *testing.T) {
+	v := settle(t, &server{boot: bootTime}, rules{loops: 3})
+	var clients sync.WaitGroup
+	for i := range 4 {
+		clients.Go(func() {
+			c := v.client()
+			defer c.Close()
+			text := strings.Repeat(fmt.Sprintf("client %d says the same again and again, ", i), 800_000)
+			sent := make(chan error, 1)
+			go func() {
+				_, err := io.WriteString(c, text)
+				sent <- errors.Join(err, c.CloseWrite())
+			}()
+			got, err := io.ReadAll(c)
+			if err := errors.Join(err, <-sent); err != nil || string(got) != text {
+				t.Errorf("client %d got %d of %d bytes, %v", i, len(got), len(text), err)
+			}
+		})
+	}
+	clients.Wait()
+}

@@ -57,24 +57,20 @@ func (g *guest) RelayHeavy() bool {
 // moved is a guest on its way to another loop.
 type moved guest
 
-// Do is for the loop.
+// Do is for the loop. The link enters it before anything can fail: it is ended here then, not where it was.
 func (m *moved) Do() {
 	g := (*guest)(m)
 	g.token, g.tag = g.at.loop.Join(g), 1
-	defer g.outstayed()
+	g.link.Enter(g.at.loop, g.token)
+	if cause := context.Cause(g.at.door.serving); cause != nil {
+		g.cut(cause) // it was on its way while all others were
+		return
+	}
 	for tag, fd := range []int32{relay.ClientTag: g.fd, 1: g.back} {
 		if err := g.at.loop.Watch(int(fd), g.token, tag, relay.LinkEvents); err != nil {
 			g.cut(fmt.Errorf("watching a connection: %w", err))
 			return
 		}
-	}
-	g.link.Enter(g.at.loop, g.token)
-}
-
-// outstayed cuts a guest that was on its way while all others were.
-func (g *guest) outstayed() {
-	if cause := context.Cause(g.at.door.serving); cause != nil && g.state != over {
-		g.cut(cause)
 	}
 }
 

@@ -144,11 +144,9 @@ func (k *Link) Leave() {
 	k.loop.Leave(k.token)
 }
 
-// Enter goes on in another loop, where both sockets are watched again: everything that is so already is told there.
-func (k *Link) Enter(l *loop.Loop, t loop.Token) {
-	k.loop, k.token = l, t
-	k.work()
-}
+// Enter makes the link another loop's, where both sockets are to be watched then: everything that is so already is told
+// there, and the link goes on.
+func (k *Link) Enter(l *loop.Loop, t loop.Token) { k.loop, k.token = l, t }
 
 // Ready is for the loop.
 func (k *Link) Ready(tag int, events loop.Events) {
