@@ -144,7 +144,9 @@ func (l *Loop) Leave(t Token) {
 	}
 	s := l.slot(t.slot)
 	s.handler = nil
-	s.generation++
+	if s.generation++; s.generation == 0 { // which names nobody
+		s.generation = 1
+	}
 	l.free = append(l.free, t.slot)
 }
 
