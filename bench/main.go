@@ -89,7 +89,7 @@ func parse(args []string) (settings, error) {
 	f.StringVar(&s.rouse, "rouse", "", "a rouse program (default: build this tree)")
 	f.StringVar(&s.also, "also", "", "another build of rouse to compare, as NAME=PATH")
 	f.StringVar(&s.with, "with", "", "candidates, separated by commas (default: all that are here)")
-	f.StringVar(&s.only, "only", "", "scenarios or parts (idle, rates, wake, waiting), separated by commas (default: all)")
+	f.StringVar(&s.only, "only", "", "scenarios or parts (idle, rates, wake, waiting, profile), separated by commas (default: all)")
 	f.IntVar(&s.firsts, "firsts", -1, "wakes of BenchmarkFirstByte, 0 for none (default 30, quick 5)")
 	if err := f.Parse(args); err != nil {
 		return s, err

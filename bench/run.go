@@ -74,11 +74,9 @@ func (s *settings) prepare(ctx context.Context, dir string) error {
 		return err
 	}
 	if s.rouse == "" {
-		s.rouse = filepath.Join(dir, "rouse")
-		build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", s.rouse, "./cmd/rouse")
-		build.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := build.CombinedOutput(); err != nil {
-			return fmt.Errorf("building rouse: %w: %s", err, out)
+		s.rouse, s.options.Symbols = filepath.Join(dir, "rouse"), filepath.Join(dir, "rouse-symbols")
+		if err := errors.Join(build(ctx, s.rouse, "-s -w"), build(ctx, s.options.Symbols, "")); err != nil {
+			return err
 		}
 	}
 	s.rouse, err = filepath.Abs(s.rouse)
@@ -101,6 +99,16 @@ func (s *settings) prepare(ctx context.Context, dir string) error {
 	if names := split(s.with); len(names) > 0 {
 		other := func(c candidate.Candidate) bool { return !slices.Contains(names, c.Name) }
 		o.Candidates, o.Wakers = slices.DeleteFunc(o.Candidates, other), slices.DeleteFunc(o.Wakers, other)
+	}
+	return nil
+}
+
+// build makes rouse from this tree.
+func build(ctx context.Context, path, ldflags string) error {
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags="+ldflags, "-o", path, "./cmd/rouse")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("building rouse: %w: %s", err, out)
 	}
 	return nil
 }

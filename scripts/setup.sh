@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that tests use, where that is possible: as root, with
 # apt-get. Elsewhere it says what is missing; the tests concerned then skip with the reason.
-# With the argument "bench": the proxies that `make bench` compares rouse with.
+# With the argument "bench": the proxies that `make bench` compares rouse with, and perf.
 set -euo pipefail
 users="the tests" without="tests that need these packages will be skipped"
 
@@ -31,6 +31,7 @@ if [[ ${1:-} == bench ]]; then
 		/usr/lib/nginx/modules/ngx_stream_module.so:libnginx-mod-stream
 		socat:socat
 		/usr/lib/systemd/systemd-socket-proxyd:systemd
+		perf:linux-perf
 	)
 fi
 

@@ -203,6 +203,7 @@ func TestStartThatFailsResetsItsClientAndIsTold(t *testing.T) {
 	if want := `starting target "web": running start hook "` + s.path("start.sh") + `": exit status 1; last output: no room left`; e.Err != want {
 		t.Errorf("the client was refused with %s\nwant %s", e.Err, want)
 	}
+	r.awaitState("failed") // the stop hook that cleans up has ended, and writes to no file any more
 	r.end()
 }
 

@@ -11,6 +11,7 @@ import (
 	"io"
 	"net/netip"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -27,9 +28,12 @@ type child struct {
 	stderr bytes.Buffer
 }
 
-// startChild runs a sub-command of self. It is killed when ctx ends.
-func startChild(ctx context.Context, self, name string) (*child, error) {
-	c := &child{cmd: exec.CommandContext(ctx, self, name)}
+// startChild runs a command that ends with one of our sub-commands. All that it has started
+// is killed when ctx ends.
+func startChild(ctx context.Context, command ...string) (*child, error) {
+	name := command[len(command)-1]
+	c := &child{cmd: exec.CommandContext(ctx, command[0], command[1:]...)}
+	c.cmd.Cancel = func() error { return syscall.Kill(-c.cmd.Process.Pid, syscall.SIGKILL) }
 	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	c.cmd.Stderr = &c.stderr
 	c.cmd.WaitDelay = time.Second
@@ -82,8 +86,13 @@ type work struct {
 
 // work starts a load process with a job. It is killed if it takes far longer than it should.
 func (c *course) work(ctx context.Context, job load.Job) (*work, error) {
+	return c.workUnder(ctx, nil, job)
+}
+
+// workUnder is work that a tool runs: its command line, before that of the load process.
+func (c *course) workUnder(ctx context.Context, tool []string, job load.Job) (*work, error) {
 	ctx, cancel := context.WithTimeout(ctx, job.Warm+job.Window+time.Minute)
-	ch, err := startChild(ctx, c.Self, "load")
+	ch, err := startChild(ctx, append(slices.Clone(tool), c.Self, "load")...)
 	if err != nil {
 		cancel()
 		return nil, err

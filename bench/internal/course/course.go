@@ -57,7 +57,7 @@ func (c *course) all(ctx context.Context) error {
 	for _, part := range []struct {
 		key string
 		do  func(context.Context) error
-	}{{"idle", c.idle}, {"rates", c.rates}, {"wake", c.wakes}, {"waiting", c.waiting}} {
+	}{{"idle", c.idle}, {"rates", c.rates}, {"wake", c.wakes}, {"waiting", c.waiting}, {"profile", c.profile}} {
 		if !c.wants(part.key) {
 			continue
 		}

@@ -34,9 +34,11 @@ type Options struct {
 	VerifyBytes  int           // each way, on each of 4 streams
 	Trials       int           // of half-closing
 	Waiting      bool          // also measure the CPU of a long wait, which takes 20 s
+	Profile      time.Duration // length of each look at where the time goes
 	Only         []string      // scenarios to run; empty for all
 
 	Candidates, Wakers []candidate.Candidate
+	Symbols            string // a rouse whose functions have names, for the profile
 	Self               string // the program whose sub-commands are the backend and the load
 	Dir                string // an empty folder for everything
 	Limit              int    // descriptors of one process
@@ -48,14 +50,14 @@ type Options struct {
 func Full() Options {
 	return Options{Repeats: 7, IdleRepeats: 3, Warm: 200 * time.Millisecond, Window: 500 * time.Millisecond,
 		IdleConns: 5000, IdleMost: 9900, IdleWindow: 2 * time.Second, IdleAfter: 5 * time.Second, WakeClients: 2000, CrowdClients: 9900,
-		WakeDelay: 1370 * time.Millisecond, ConnsMost: 20_000, VerifyBytes: 16 << 20, Trials: 36, Waiting: true}
+		WakeDelay: 1370 * time.Millisecond, ConnsMost: 20_000, VerifyBytes: 16 << 20, Trials: 36, Waiting: true, Profile: 2 * time.Second}
 }
 
 // Quick only shows that everything works.
 func Quick() Options {
 	return Options{Repeats: 2, IdleRepeats: 1, Warm: 30 * time.Millisecond, Window: 100 * time.Millisecond,
 		IdleConns: 200, IdleWindow: 500 * time.Millisecond, IdleAfter: time.Second, WakeClients: 100,
-		WakeDelay: 370 * time.Millisecond, ConnsMost: 1000, VerifyBytes: 2 << 20, Trials: 36}
+		WakeDelay: 370 * time.Millisecond, ConnsMost: 1000, VerifyBytes: 2 << 20, Trials: 36, Profile: 300 * time.Millisecond}
 }
 
 // Setup tells the report how it was measured.

@@ -50,6 +50,7 @@ func bulk(s *session) (Result, error) {
 		return r, nil
 	}
 	r.Values = bulkValues(moved, took, s.PID != 0)
+	r.Work = r.Values["gbps"] * took.elapsed.Seconds()
 	return r, nil
 }
 

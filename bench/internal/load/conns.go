@@ -51,7 +51,7 @@ func conns(s *session) (Result, error) {
 		return r, nil
 	}
 	n := float64(len(c.times))
-	r.Values = latencies(c.times)
+	r.Values, r.Work = latencies(c.times), n
 	r.Values["rate"] = n / took.elapsed.Seconds()
 	if s.PID != 0 {
 		r.Values["cpu"] = stats.Ratio(micros(took.cpu), n)

@@ -70,6 +70,7 @@ func wake(s *session) (Result, error) {
 		return r, err
 	}
 	r.Values = map[string]float64{"held": float64(len(fds)), "echoed": float64(len(times))}
+	r.Work = float64(len(times))
 	if len(times) > 0 {
 		slices.Sort(times)
 		r.Values["first"] = float64(times[0]) / 1e6

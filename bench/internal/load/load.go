@@ -31,12 +31,14 @@ type Job struct {
 	Warm    time.Duration
 	Window  time.Duration // length of what is measured, or the patience of "wake"
 	Most    int           // operations, bytes or trials after which the job ends early
+	Rest    time.Duration // from the end of all to that of the process: the proxy may still clear up
 	Core    int           // the processor to stay on; -1 for any
 }
 
 // Result is what a job found. Values are named in the reports' columns.
 type Result struct {
 	Values map[string]float64
+	Work   float64 // GB, round trips, connections or answers in the window
 	Errors int
 	Note   string // of the first error
 }
@@ -95,6 +97,7 @@ func Run(in io.Reader, out io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("job %s at %s: %w", s.Kind, s.Addr, err)
 	}
+	time.Sleep(s.Rest)
 	return s.out.Encode(Message{Event: "done", Result: &result})
 }
 

@@ -42,7 +42,7 @@ func pingpong(s *session) (Result, error) {
 		r.fail(err)
 		return r, nil
 	}
-	r.Values = trip.values(took, s.PID != 0)
+	r.Values, r.Work = trip.values(took, s.PID != 0), float64(len(trip.times))
 	return r, nil
 }
 

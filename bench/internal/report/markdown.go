@@ -21,6 +21,7 @@ func (r *Run) Write(w io.Writer, images string) error {
 	for _, f := range r.Figures() {
 		fmt.Fprintf(&b, "![%s](%s/%s.svg)\n\n", f.Desc, images, f.Name)
 	}
+	r.writeProfiles(&b)
 	b.WriteString("# All tables\n\nMedian [least–most] of the repeats; × is the multiple of the direct way.\n\n")
 	for _, s := range Scenarios {
 		r.writeScenario(&b, s)

@@ -20,6 +20,9 @@ type Run struct {
 	LeftOut  []Subject // About says why
 	Samples  []Sample
 	Readings []Reading
+	Profiles []Profile `json:",omitempty"`
+	// NoProfile says why there are no profiles; it is empty if none were asked for.
+	NoProfile string `json:",omitempty"`
 }
 
 // Machine is where the run took place, and how quiet it was.
