@@ -73,25 +73,22 @@ type attempt struct {
 
 const mostTries = 4 // attempts at once
 
-// admit takes a fresh connection in, on the quietest loop. A ready target serves it at once.
+// admit takes a fresh connection in, on the quietest loop. A ready target serves it at once. Where turns are kept apart, all
+// are with one loop, and none overtakes the answers to those who have waited: these were posted before it took its hold.
 func admit(m *doorman, fd int, from netip.AddrPort) {
 	g := &guest{at: m, fd: int32(fd), back: -1, from: from, arrived: m.loop.Clock()}
 	g.held = m.door.opts.Target.TryHold(&g.hold)
-	if g.at = m.door.place(m, g.held); g.at == m {
-		m.loop.Claim(g.weight())
+	paced := m.door.pace.rate > 0
+	g.at = m.door.on(m.loop.Quietest())
+	if paced {
+		g.at = m.door.doormen[0]
+	}
+	g.at.loop.Claim(g.weight())
+	if g.at == m && !paced {
 		g.guarded(g.Do) // a fault in it is not the door's
 		return
 	}
-	g.at.loop.Claim(g.weight())
 	g.at.loop.Post(g)
-}
-
-// place is whose loop a client of m goes to. Where turns are kept apart, all who wait stand in one line.
-func (d *door) place(m *doorman, held bool) *doorman {
-	if first := d.doormen[0]; d.pace.rate > 0 && (!held || first.release.lined.Load() > 0) {
-		return first
-	}
-	return d.on(m.loop.Quietest())
 }
 
 // Do is for the loop: it takes the guest in, goes on after its timer, or hears the target's answer.

@@ -22,14 +22,13 @@ const (
 // nobody has accepted yet, until the backlog of the listener is full; then it drops what asks, and whoever was dropped
 // asks again only a second later. So a turn lasts until the backend has said something, or for a moment. The number of
 // turns out at once starts at 1, grows with each connection that is quick and is halved when one is lost (RFC 5681 has the
-// idea). Each loop releases those who wait on it, and has its share of the turns. It alone touches its release, lined excepted.
+// idea). Each loop releases those who wait on it, and has its share of the turns.
 type release struct {
 	at      *doorman
 	line    []*guest // in order; those whose state is not queued have gone
-	lined   atomic.Int32
-	out     int // turns taken and not yet over
-	window  int // turns that may be out at once
-	calm    int // up to which the window may grow quickly; after a loss it is what was lost at
+	out     int      // turns taken and not yet over
+	window  int      // turns that may be out at once
+	calm    int      // up to which the window may grow quickly; after a loss it is what was lost at
 	usual   time.Duration
 	shrunk  time.Duration // when, on the loop's clock
 	listen  []heard       // who has connected and heard nothing yet, in order
@@ -54,7 +53,6 @@ func (r *release) add(g *guest) {
 		r.window, r.calm = 1, farTurns // each release finds out anew
 	}
 	r.line = append(r.line, g)
-	r.lined.Store(int32(len(r.line)))
 	r.soon()
 }
 
@@ -91,7 +89,6 @@ func (r *release) Do() {
 	if len(r.line) == 0 {
 		r.line = nil
 	}
-	r.lined.Store(int32(len(r.line)))
 	r.wake(now, pause)
 }
 
