@@ -97,7 +97,7 @@ func TestPipeCarriesWhatFits(t *testing.T) {
 		text := strings.Repeat("0123456789", 1200)
 		say(t, source, text)
 		_ = Shutdown(source)
-		got := ""
+		var got strings.Builder
 		for {
 			n, err := p.Fill(from)
 			if err != nil || n > size {
@@ -116,10 +116,10 @@ func TestPipeCarriesWhatFits(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got += string(buf[:m])
+			got.Write(buf[:m])
 		}
-		if got != text {
-			t.Errorf("size %d: %d bytes came through of %d", size, len(got), len(text))
+		if got.String() != text {
+			t.Errorf("size %d: %d bytes came through of %d", size, got.Len(), len(text))
 		}
 		l.GivePipe(p)
 	}

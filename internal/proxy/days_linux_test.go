@@ -80,7 +80,7 @@ func (p plan) live(t *testing.T) {
 		}
 	}
 	v := settle(t, &server{boot: p.boot, stopTime: p.stopTime, noted: noted}, rules{
-		loops: p.loops, host: p.host, rate: p.rate, cooldown: 15 * time.Millisecond, startTimeout: 10 * time.Second,
+		loops: p.loops, host: p.host, rate: p.rate, cooldown: 15 * time.Millisecond, startTimeout: 300 * time.Millisecond, // for one that dies while it boots
 	})
 	if p.failing {
 		v.fail(errBroken)

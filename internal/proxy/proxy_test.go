@@ -279,6 +279,7 @@ func TestEveryClientIsAccountedOnce(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		tw := open(t, &town{boot: time.Second}, options{})
 		_, _ = tw.talk(tw.dial(), "0123456789")
+		synctest.Wait() // its account comes after its last byte
 		gone := tw.dial()
 		gone.Close()
 		time.Sleep(time.Minute)

@@ -197,6 +197,7 @@ func TestLoopNewcomersStandBehind(t *testing.T) {
 		v := settle(t, r.server, rules{loops: loops, startTimeout: time.Hour, rate: 20})
 		clients := crowd(v, 8)
 		v.rise()
+		v.ledger.reaches(t, event.ClientServed, 1)
 		v.becomes(target.Ready)
 		for i := range 4 {
 			c := v.client()

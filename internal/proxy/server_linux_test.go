@@ -126,8 +126,7 @@ func (s *server) up(f func(net.Conn)) {
 	s.shrink(s.ln)
 	s.serving.Go(func() {
 		for {
-			s.doorway.Lock()
-			s.doorway.Unlock() //nolint:staticcheck // it only waits
+			s.pass()
 			conn, err := ln.Accept()
 			if errors.Is(err, net.ErrClosed) {
 				return
@@ -140,6 +139,12 @@ func (s *server) up(f func(net.Conn)) {
 			time.Sleep(s.pace)
 		}
 	})
+}
+
+// pass waits while the server is blocked.
+func (s *server) pass() {
+	s.doorway.Lock()
+	defer s.doorway.Unlock()
 }
 
 // shrink sets the backlog: listen(2) may be called again.
