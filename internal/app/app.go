@@ -18,11 +18,9 @@ import (
 	"time"
 
 	"github.com/rouse-proxy/rouse/internal/config"
-	"github.com/rouse-proxy/rouse/internal/driver/exec"
 	"github.com/rouse-proxy/rouse/internal/event"
 	"github.com/rouse-proxy/rouse/internal/gate"
 	"github.com/rouse-proxy/rouse/internal/loop"
-	"github.com/rouse-proxy/rouse/internal/probe"
 	"github.com/rouse-proxy/rouse/internal/proxy"
 	"github.com/rouse-proxy/rouse/internal/relay"
 	"github.com/rouse-proxy/rouse/internal/state"
@@ -159,14 +157,7 @@ func (a *App) closeStore() error {
 }
 
 func (a *App) listen() error {
-	// A hook must always find its descriptors, most of all when clients have taken all they may.
-	reserve := gate.Reserve + len(a.cfg.Targets)*(exec.Descriptors+probe.Descriptors) + loop.Descriptors(loopOptions())
-	reserve += len(a.cfg.Routes) * spareDials()
-	if limit := gate.DescriptorLimit(); limit < uint64(reserve)+gate.PerClient {
-		a.logger.Warn("the limit of open files is too low for hooks and even one client; raise it (ulimit -n, LimitNOFILE=)",
-			"limit", limit, "wanted", reserve+gate.PerClient)
-	}
-	a.slots = gate.NewSlots(gate.Capacity(gate.DescriptorLimit(), uint64(reserve)))
+	a.openSlots()
 	for _, r := range a.cfg.Routes {
 		p := a.parts[r.Target]
 		lc := net.ListenConfig{KeepAliveConfig: relay.KeepAlive()} // for those who wait; the relay sets its own

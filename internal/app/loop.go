@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/rouse-proxy/rouse/internal/config"
 )
@@ -21,37 +22,33 @@ func (a *App) allow(remote netip.AddrPort) error {
 	return nil
 }
 
+// wayTime is how long it is believed where an address leads: this machine may get that address, or lose it.
+const wayTime = time.Second
+
 // way is where an address leads.
 type way struct {
 	address string
 	to      netip.AddrPort
+	err     error
+	until   time.Time
 }
 
 // direct returns where an address leads that needs no name to be resolved, unless that is one of our own listeners. It
-// remembers the last one: every client asks.
+// remembers the last one: every client asks, and only the kernel knows this machine's addresses.
 func (a *App) direct(address string) (netip.AddrPort, error) {
-	if w := a.way.Load(); w != nil && w.address == address {
-		return w.to, nil
+	if w := a.way.Load(); w != nil && w.address == address && time.Now().Before(w.until) {
+		return w.to, w.err
 	}
 	to, err := netip.ParseAddrPort(address)
 	if err != nil || to.Addr().Zone() != "" {
 		return netip.AddrPort{}, nil // a name, or what only the resolver understands
 	}
-	to = netip.AddrPortFrom(to.Addr().Unmap(), to.Port())
-	switch {
-	case a.isOwn(to):
-		return netip.AddrPort{}, errLoop
-	case !a.isOurPort(to.Port()): // else this machine may get that address later
-		a.way.Store(&way{address, to})
+	w := &way{address: address, to: netip.AddrPortFrom(to.Addr().Unmap(), to.Port()), until: time.Now().Add(wayTime)}
+	if a.isOwn(w.to) {
+		w.to, w.err = netip.AddrPort{}, errLoop
 	}
-	return to, nil
-}
-
-func (a *App) isOurPort(port uint16) bool {
-	return slices.ContainsFunc(a.listeners, func(l *listener) bool {
-		own, err := netip.ParseAddrPort(l.Addr().String())
-		return err != nil || own.Port() == port
-	})
+	a.way.Store(w)
+	return w.to, w.err
 }
 
 // isOwn says whether one of our listeners gets what is sent to the address.

@@ -3,11 +3,15 @@ package app
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"runtime"
+	"sync"
 
+	"github.com/rouse-proxy/rouse/internal/driver/exec"
 	"github.com/rouse-proxy/rouse/internal/gate"
 	"github.com/rouse-proxy/rouse/internal/loop"
+	"github.com/rouse-proxy/rouse/internal/probe"
 )
 
 const (
@@ -16,10 +20,12 @@ const (
 	spareRuns = 2  // that hooks, timers and logs have beside the loops
 )
 
+// loopCount is the number of cores, before openLoops asks the runtime for more than that.
+var loopCount = sync.OnceValue(func() int { return min(runtime.NumCPU(), runtime.GOMAXPROCS(0)) })
+
 // loopOptions says how many loops: one for each core that the process may use.
 func loopOptions() loop.Options {
-	cores := min(runtime.NumCPU(), runtime.GOMAXPROCS(0))
-	return loop.Options{Loops: min(cores, mostLoops), Pipes: int(min(mostPipes, gate.DescriptorLimit()/32))}
+	return loop.Options{Loops: min(loopCount(), mostLoops), Pipes: int(min(mostPipes, gate.DescriptorLimit()/32))}
 }
 
 // spareDials is how many descriptors a listener has for fresh attempts at a target that does not answer.
@@ -40,8 +46,8 @@ func (a *App) openLoops() error {
 	a.loops = loops
 	a.onClose(loops.Close)
 	if os.Getenv("GOMAXPROCS") == "" {
-		before := runtime.GOMAXPROCS(opts.Loops + spareRuns)
-		a.onClose(func() error { runtime.GOMAXPROCS(before); return nil })
+		runtime.GOMAXPROCS(max(opts.Loops+spareRuns, runtime.GOMAXPROCS(0)))
+		a.onClose(func() error { runtime.SetDefaultGOMAXPROCS(); return nil })
 	}
 	return nil
 }
@@ -53,4 +59,30 @@ func (a *App) tellUnpaced() {
 			a.logger.Warn("--release-rate does nothing on this system: all who wait are let through at once", "target", t.Name)
 		}
 	}
+}
+
+// openSlots computes how many clients there is room for. A hook must always find its descriptors, most of all when clients
+// have taken all they may.
+func (a *App) openSlots() {
+	limit, each := gate.DescriptorLimit(), a.perClient()
+	reserve := gate.Reserve + len(a.cfg.Targets)*(exec.Descriptors+probe.Descriptors) + len(a.cfg.Routes)*spareDials()
+	if a.loops != nil {
+		reserve += loop.Descriptors(loopOptions())
+	}
+	if wanted := uint64(reserve) + each; limit < wanted {
+		a.logger.Warn("the limit of open files is too low for hooks and even one client; raise it (ulimit -n, LimitNOFILE=)",
+			"limit", limit, "wanted", wanted)
+	}
+	a.slots = gate.NewSlots(gate.Capacity(limit, uint64(reserve), each))
+}
+
+// perClient is how many descriptors a client may take. What is dialled by name may stand for many addresses: that is not
+// done on a loop.
+func (a *App) perClient() uint64 {
+	for _, t := range a.cfg.Targets {
+		if _, err := netip.ParseAddr(t.Backend.Host); err != nil || a.loops == nil {
+			return gate.Dialled
+		}
+	}
+	return gate.PerClient
 }

@@ -14,17 +14,18 @@ import (
 // What one process needs in descriptors.
 const (
 	PerClient = 2  // a relayed client: two sockets
+	Dialled   = 5  // a client whose dial is not on a loop: its own, and attempts side by side
 	Reserve   = 24 // kept back for the process: logs, state files, listeners, name lookups, and what the runtime holds
 )
 
-// Capacity returns how many clients a process with the given limit of descriptors
+// Capacity returns how many clients, at so many descriptors each, a process with the given limit of descriptors
 // can serve at once, when so many are kept back. It is never below 1.
-func Capacity(limit, reserve uint64) int {
+func Capacity(limit, reserve, each uint64) int {
 	const most = 1 << 20 // "unlimited" is no plan
 	if limit <= reserve {
 		return 1
 	}
-	return int(max(min((limit-reserve)/PerClient, most), 1))
+	return int(max(min((limit-reserve)/each, most), 1))
 }
 
 // Slots is a budget of clients that may be served at once. Any number of

@@ -15,7 +15,7 @@ func TestCapacityCountsReleasedClients(t *testing.T) {
 	}{
 		{20000, 48, 9976}, {1024, 48, 488}, {64, 48, 8}, {48, 48, 1}, {0, 48, 1}, {1 << 62, 48, 1 << 20},
 	} {
-		if got := Capacity(c.limit, c.reserve); got != c.want {
+		if got := Capacity(c.limit, c.reserve, PerClient); got != c.want {
 			t.Errorf("Capacity(%d, %d) = %d, want %d", c.limit, c.reserve, got, c.want)
 		}
 	}

@@ -68,7 +68,7 @@ func (g *Group) Loops() []*Loop { return g.loops }
 // sleeps and wakes for less.
 func (g *Group) Heavy() *Loop {
 	share := max(len(g.loops)/2, 1)
-	return g.loops[len(g.loops)-1-int(g.heavy.Add(1))%share]
+	return g.loops[len(g.loops)-1-int(g.heavy.Add(1)%uint32(share))]
 }
 
 // At returns the time that a Loop's Clock showed as d.

@@ -194,14 +194,13 @@ func (l *Loop) Again(t Task) { l.again = append(l.again, t) }
 // is false when the loop has ended and will not do it.
 func (l *Loop) Post(t Task) bool {
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	if l.closed {
-		l.mu.Unlock()
 		return false
 	}
 	l.inbox = append(l.inbox, t)
-	l.mu.Unlock()
 	if l.sleeping.CompareAndSwap(true, false) {
-		_, _ = unix.Write(l.wakeup, wakeNumber)
+		_, _ = unix.Write(l.wakeup, wakeNumber) // under the lock: it is open then
 	}
 	return true
 }
@@ -290,6 +289,9 @@ func (l *Loop) sleep(timeout time.Duration) int {
 	}
 	n, err := epollWait(l.epoll, l.events, first)
 	if err == nil && n == 0 && first != timeout {
+		if timeout > 0 {
+			timeout -= first
+		}
 		n, err = l.idle.wait(l, timeout)
 	}
 	if err != nil && !errors.Is(err, unix.EINTR) {

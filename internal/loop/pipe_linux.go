@@ -19,7 +19,7 @@ var pipeSizes = [...]int{1 << 20, 256 << 10}
 
 const (
 	plainPipe  = 64 << 10 // as the kernel makes it; 8 KiB for a user who has very many
-	sparePipes = 4        // that one loop keeps for the next bulk transfer
+	sparePipes = 2        // that one loop keeps for the next bulk transfer
 )
 
 // pipeBudget is how many pipes the process may still make.
@@ -82,6 +82,9 @@ func (p *Pipe) close() {
 	Close(p.r)
 	Close(p.w)
 }
+
+// Size is how many bytes the pipe takes.
+func (p *Pipe) Size() int { return p.size }
 
 // Held is how many bytes are in the pipe.
 func (p *Pipe) Held() int { return p.held }

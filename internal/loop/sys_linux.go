@@ -14,8 +14,6 @@ import (
 // Most calls below are on descriptors that do not block and therefore return at once: the scheduler need not hear of
 // them, which saves a third of the cost of a small one.
 
-func pointer(b []byte) uintptr { return uintptr(unsafe.Pointer(unsafe.SliceData(b))) }
-
 // errnoErr avoids an allocation for each error that happens all the time.
 func errnoErr(e unix.Errno) error {
 	switch e {
@@ -40,7 +38,7 @@ func Recv(fd int, b []byte) (int, error) {
 }
 
 func recvFrom(fd int, b []byte) (int, error) {
-	n, _, e := unix.RawSyscall(unix.SYS_READ, uintptr(fd), pointer(b), uintptr(len(b)))
+	n, _, e := unix.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)))
 	if e != 0 {
 		return 0, errnoErr(e)
 	}
@@ -50,7 +48,7 @@ func recvFrom(fd int, b []byte) (int, error) {
 // Send writes as much of b as there is room for. A dead peer gives EPIPE, not a signal.
 func Send(fd int, b []byte) (int, error) {
 	for {
-		n, _, e := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), pointer(b), uintptr(len(b)), unix.MSG_NOSIGNAL, 0, 0)
+		n, _, e := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), unix.MSG_NOSIGNAL, 0, 0)
 		if e == unix.EINTR {
 			continue
 		}
@@ -237,7 +235,11 @@ func Steal(c Stealable) (fd int, err error) {
 	if err != nil {
 		return -1, os.NewSyscallError("fcntl", err)
 	}
-	return fd, c.Close()
+	if err := c.Close(); err != nil {
+		Close(fd)
+		return -1, err
+	}
+	return fd, nil
 }
 
 // Stealable is a *net.TCPConn, *net.TCPListener and the like.

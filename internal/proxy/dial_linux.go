@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -24,7 +25,7 @@ func (g *guest) dial() {
 		g.at.loop.Disarm(&g.wait.timer)
 		g.wait.dialed = g.at.loop.Clock()
 	}
-	if conn := g.hold.TakeConn(); conn != nil && g.takeOver(conn) {
+	if conn := g.hold.TakeConn(); conn != nil && g.takeOver(conn) == nil {
 		return
 	}
 	address := g.hold.Address()
@@ -39,25 +40,25 @@ func (g *guest) dial() {
 	}
 }
 
-// takeOver uses a connection that exists.
-func (g *guest) takeOver(conn net.Conn) bool {
+// takeOver uses a connection that exists. An error says that it could not be had; it is closed then.
+func (g *guest) takeOver(conn net.Conn) error {
 	tcp, ok := conn.(*net.TCPConn)
 	if !ok {
 		_ = conn.Close()
-		return false
+		return fmt.Errorf("a connection of type %T cannot be relayed here", conn)
 	}
 	fd, err := loop.Steal(tcp)
 	if err != nil {
 		_ = conn.Close() // closed already, or no descriptor was to be had
-		return false
+		return fmt.Errorf("taking a connection to %s over: %w", g.hold.Address(), err)
 	}
 	g.back, g.tag = int32(fd), 1
 	if err := g.at.loop.Watch(fd, g.token, int(g.tag), relay.LinkEvents); err != nil {
 		g.refuse(fmt.Errorf("watching the backend: %w", err))
-		return true
+		return nil
 	}
 	g.connected(0)
-	return true
+	return nil
 }
 
 // try starts one more attempt. The ones before go on, the oldest excepted when there are too many.
@@ -170,8 +171,10 @@ func (n *named) Do() {
 		g.Contain(n.fault)
 	case n.err != nil:
 		g.failed(n.err)
-	case !g.takeOver(n.conn):
-		g.failed(fmt.Errorf("dialing %s: %w", g.hold.Address(), net.ErrClosed))
+	default:
+		if err := g.takeOver(n.conn); err != nil {
+			g.failed(probe.Blame(err))
+		}
 	}
 }
 
@@ -194,7 +197,7 @@ func (g *guest) answeredBy(tag int8, events loop.Events) {
 	g.connected(events)
 }
 
-// attemptFailed ends the dial, unless the failure is a silence that another attempt may break.
+// attemptFailed ends the dial: somebody, if not the target, has answered. Silence alone is waited out.
 func (g *guest) attemptFailed(tag int8, err error) {
 	if err == nil {
 		fd := g.back
@@ -215,6 +218,11 @@ func orReset(err error) error {
 		return unix.ECONNRESET
 	}
 	return err
+}
+
+// tries says whether an attempt with that tag is under way, or has become the backend's connection.
+func (g *guest) tries(tag int8) bool {
+	return g.back >= 0 && tag == g.tag || slices.ContainsFunc(g.older(), func(a attempt) bool { return a.tag == tag })
 }
 
 func (g *guest) older() []attempt {

@@ -43,19 +43,25 @@ func (l *Listener) serveLoops(accepting, serving context.Context, ln net.Listene
 	loop.NoDelay(fd) // whoever is accepted inherits both
 	loop.KeepAlive(fd, relay.KeepAlive())
 	d := newDoor(l, fd)
-	d.accepting, d.serving = accepting, serving
+	open, end := context.WithCancelCause(accepting)
+	defer end(nil)
+	d.accepting, d.serving = open, serving
 	err = d.open()
 	if err == nil {
 		<-accepting.Done()
 	}
+	if err != nil {
+		err = fmt.Errorf("accepting clients on %v: %w", ln.Addr(), err)
+		end(err) // some loops may have let clients in
+	}
 	d.shut()
 	loop.Close(fd)
 	if err != nil {
-		return true, fmt.Errorf("accepting clients on %v: %w", ln.Addr(), err)
+		d.cut(err)
 	}
 	defer context.AfterFunc(serving, func() { d.cut(context.Cause(serving)) })()
 	d.clients.Wait()
-	return true, nil
+	return true, err
 }
 
 func newDoor(l *Listener, fd int) *door {
@@ -152,7 +158,8 @@ func (m *doorman) each(f func(*guest)) {
 	})
 }
 
-// watch wakes only as many loops as there are clients; a busy one is passed over.
+// watch wakes as few loops as there are clients, and passes busy ones over. Loops that have slept for a while all wake:
+// the kernel does not see that their sleep ends.
 func (m *doorman) watch() error {
 	if m.left || m.watches {
 		return nil

@@ -194,10 +194,8 @@ func (g *guest) granted() {
 // Ready is for the loop.
 func (g *guest) Ready(tag int, events loop.Events) {
 	switch {
+	case tag != relay.ClientTag && !g.tries(int8(tag)): // of an attempt that was given up
 	case g.state == linked:
-		if tag != relay.ClientTag && tag != int(g.tag) {
-			return // of an attempt that was given up in this very turn
-		}
 		g.link.Ready(tag, events)
 		if g.unheard {
 			g.at.release.hear(g)

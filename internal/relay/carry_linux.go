@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"errors"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -77,12 +78,8 @@ func (k *Link) copy(s side) int {
 // give sends b, which s has sent, to the other side, and parks what finds no room.
 func (k *Link) give(s side, b []byte) {
 	to := k.at(s.other())
-	if to.is(nagling) && to.is(written) { // Nagle's algorithm holds back only what follows something under way
-		loop.NoDelay(int(to.fd))
-		to.clear(nagling)
-	}
+	to.writes()
 	n, err := loop.Send(int(to.fd), b)
-	to.set(written)
 	k.moved(s, n)
 	switch {
 	case err != nil && err != unix.EAGAIN:
@@ -91,6 +88,16 @@ func (k *Link) give(s side, b []byte) {
 		to.clear(writable)
 		k.at(s).parked = &parked{bytes: append([]byte(nil), b[n:]...)}
 	}
+}
+
+// writes comes before each write. Nagle's algorithm holds back only what follows something under way, so the first needs
+// no system call to end it.
+func (e *end) writes() {
+	if e.is(nagling) && e.is(written) {
+		loop.NoDelay(int(e.fd))
+		e.clear(nagling)
+	}
+	e.set(written)
 }
 
 // splice moves bytes through a pipe, or by a copy when there is no pipe to be had.
@@ -104,7 +111,7 @@ func (k *Link) splice(s side) int {
 	n, err := pipe.Fill(int(from.fd))
 	if n > 0 {
 		from.parked = &parked{pipe: pipe}
-		k.weigh(s, n)
+		k.weigh(s, n, pipe.Size() >= 2*gatherSize)
 		k.unpark(s)
 		return n
 	}
@@ -118,8 +125,8 @@ func (k *Link) splice(s side) int {
 }
 
 // weigh goes back to copying when little comes at a time. A long stream's bytes may gather: then nothing more is read
-// until many are there.
-func (k *Link) weigh(s side, n int) {
+// until many are there. A pipe that is not large never takes as many.
+func (k *Link) weigh(s side, n int, large bool) {
 	from := k.at(s)
 	if n < shortLump {
 		from.long = 0
@@ -130,7 +137,7 @@ func (k *Link) weigh(s side, n int) {
 	}
 	from.short, from.long = 0, min(from.long+1, lumpsBulk)
 	k.heavy = k.heavy || from.long == lumpsBulk
-	if from.long == lumpsBulk && !from.is(hangup|broken|closed) && k.gathers(s, n) {
+	if large && from.long == lumpsBulk && !from.is(hangup|broken|closed) && k.gathers(s, n) {
 		from.clear(readable)
 	}
 }
@@ -147,6 +154,7 @@ func (k *Link) light(s side) {
 func (k *Link) unpark(s side) int {
 	from, to := k.at(s), k.at(s.other())
 	p := from.parked
+	to.writes()
 	n, err := 0, error(nil)
 	if p.pipe != nil {
 		n, err = p.pipe.Empty(int(to.fd))
@@ -154,7 +162,6 @@ func (k *Link) unpark(s side) int {
 		n, err = loop.Send(int(to.fd), p.bytes)
 		p.bytes = p.bytes[n:]
 	}
-	to.set(written)
 	k.moved(s, n)
 	switch {
 	case err == unix.EAGAIN:
@@ -211,6 +218,9 @@ func (k *Link) stopped(s side, err error) {
 		return
 	}
 	from.set(dry)
+	if !from.is(hangup) && errors.Is(from.gauge().Gone(), peek.ErrReset) {
+		from.set(closed) // the event that tells it is under way
+	}
 	if from.is(broken|closed) && !k.trueEnd(s) {
 		k.fail(s, peek.ErrReset)
 		return

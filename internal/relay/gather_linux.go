@@ -36,7 +36,11 @@ func (k *Link) gathers(s side, n int) bool {
 		from.gather.wait()
 		return false // what came in between may be enough, and is told by no event
 	}
-	return n < gatherSize
+	if n >= gatherSize {
+		return false
+	}
+	left, err := unix.IoctlGetInt(int(from.fd), unix.SIOCINQ) // a pipe takes only so many pieces, however small they are
+	return err == nil && left < gatherSize
 }
 
 func (g *gather) wait() {
