@@ -15,6 +15,7 @@ const (
 	farTurns  = 512                    // the same where a connect takes so long that fewer would leave the line idle
 	farAway   = 2 * time.Millisecond
 	hearing   = 10 * time.Millisecond // a backend that says nothing for so long has accepted all the same, we suppose
+	hearLong  = 10 * hearing          // the same once it has answered others: then it is only slow
 	credit    = 5 * time.Millisecond  // of turns that pacing makes up for, as timers are coarse
 )
 
@@ -30,6 +31,7 @@ type release struct {
 	window  int      // turns that may be out at once
 	calm    int      // up to which the window may grow quickly; after a loss it is what was lost at
 	usual   time.Duration
+	talks   bool          // the backend has answered somebody
 	shrunk  time.Duration // when, on the loop's clock
 	listen  []heard       // who has connected and heard nothing yet, in order
 	timer   loop.Timer
@@ -50,7 +52,7 @@ func newRelease(m *doorman) *release {
 // add puts a guest at the end of the line.
 func (r *release) add(g *guest) {
 	if len(r.line) == 0 && r.out == 0 {
-		r.window, r.calm = 1, farTurns // each release finds out anew
+		r.window, r.calm, r.talks = 1, farTurns, false // each release finds out anew
 	}
 	r.line = append(r.line, g)
 	r.soon()
@@ -94,7 +96,7 @@ func (r *release) Do() {
 
 // suppose ends the turns of backends that say nothing.
 func (r *release) suppose(now time.Duration) {
-	for len(r.listen) > 0 && (!r.listen[0].guest.unheard || now-r.listen[0].since >= hearing) {
+	for len(r.listen) > 0 && (!r.listen[0].guest.unheard || now-r.listen[0].since >= r.patience()) {
 		if g := r.listen[0].guest; g.unheard {
 			g.unheard = false
 			r.out--
@@ -112,7 +114,7 @@ func (r *release) wake(now, pause time.Duration) {
 	case pause > 0:
 		r.at.loop.Arm(&r.timer, pause)
 	case len(r.listen) > 0:
-		r.at.loop.Arm(&r.timer, max(r.listen[0].since+hearing-now, time.Millisecond))
+		r.at.loop.Arm(&r.timer, max(r.listen[0].since+r.patience()-now, time.Millisecond))
 	}
 }
 
@@ -148,9 +150,18 @@ func (r *release) grow() {
 func (r *release) hear(g *guest) {
 	if _, received := g.link.Bytes(); received > 0 || g.state == over {
 		g.unheard = false
+		r.talks = r.talks || received > 0
 		r.out--
 		r.soon()
 	}
+}
+
+// patience is how long a turn lasts at most after its connection.
+func (r *release) patience() time.Duration {
+	if r.talks {
+		return hearLong
+	}
+	return hearing
 }
 
 // lost notes that nobody answers an attempt: at most once a beat, since those that were lost together are one loss.
