@@ -22,14 +22,15 @@ const (
 // A release lets those who waited dial: in order of arrival, and not all at once. The kernel completes connections that
 // nobody has accepted yet, until the backlog of the listener is full; then it drops what asks, and whoever was dropped
 // asks again only a second later. So a turn lasts until the backend has said something, or for a moment. The number of
-// turns out at once starts at 1, grows with each connection that is quick and is halved when one is lost (RFC 5681 has the
-// idea). Each loop releases those who wait on it, and has its share of the turns.
+// turns out at once starts at 1, grows with each connection that is quick, is halved when one is lost, and grows more slowly
+// from there (RFC 5681 has the idea). Each loop releases those who wait on it, and has its share of the turns.
 type release struct {
 	at      *doorman
 	line    []*guest // in order; those whose state is not queued have gone
 	out     int      // turns taken and not yet over
 	window  int      // turns that may be out at once
-	calm    int      // up to which the window may grow quickly; after a loss it is what was lost at
+	calm    int      // up to which the window grows with each quick connection; beyond, with each window of them
+	steps   int      // quick connections since it grew, beyond calm
 	usual   time.Duration
 	talks   bool          // the backend has answered somebody
 	shrunk  time.Duration // when, on the loop's clock
@@ -141,8 +142,12 @@ func (r *release) grow() {
 	if r.usual > farAway {
 		most = farTurns
 	}
-	if r.window < min(max(most/len(r.at.door.doormen), 1), r.calm) {
+	if r.window >= max(most/len(r.at.door.doormen), 1) {
+		return
+	}
+	if r.steps++; r.window < r.calm || r.steps >= r.window {
 		r.window++
+		r.steps = 0
 	}
 }
 
@@ -170,7 +175,7 @@ func (r *release) lost(g *guest) {
 		return // and it may be on another loop
 	}
 	if now := r.at.loop.Clock(); now-r.shrunk >= quickBeat {
-		r.shrunk = now
+		r.shrunk, r.steps = now, 0
 		r.calm = max(r.window/2, 1)
 		r.window = r.calm
 	}
