@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	mostLoops = 8  // more would only share the work of as many busy network cards
+	mostLoops = 8  // with more, nothing was measured
 	mostPipes = 32 // for bulk transfers whose reader is slow; an unprivileged user has 64 large ones
 	spareRuns = 2  // that hooks, timers and logs have beside the loops
 )
@@ -81,7 +81,7 @@ func (a *App) openSlots() {
 func (a *App) perClient() uint64 {
 	for _, t := range a.cfg.Targets {
 		if _, err := netip.ParseAddr(t.Backend.Host); err != nil || a.loops == nil {
-			return gate.Dialled
+			return 1 + probe.DialDescriptors
 		}
 	}
 	return gate.PerClient

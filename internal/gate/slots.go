@@ -14,7 +14,6 @@ import (
 // What one process needs in descriptors.
 const (
 	PerClient = 2  // a relayed client: two sockets
-	Dialled   = 5  // a client whose dial is not on a loop: its own, and attempts side by side
 	Reserve   = 24 // kept back for the process: logs, state files, listeners, name lookups, and what the runtime holds
 )
 

@@ -6,7 +6,8 @@
 // says that something may have changed, and whoever handles it remembers what it has not used up. A [Token] names a
 // handler together with a generation, so an event that was under way for a handler that has left is dropped.
 //
-// All system calls here are on descriptors that do not block; they skip the Go scheduler. Only the wait itself tells it.
+// All system calls here skip the Go scheduler: they are on descriptors that do not block, but for a short wait. A longer one
+// is left to the runtime's own poller.
 //
 // A [Group] is the loops of a process. Elsewhere than on Linux there is none ([New] fails), and callers use goroutines.
 package loop

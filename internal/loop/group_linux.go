@@ -18,7 +18,7 @@ type Group struct {
 
 // Options describe a group. The zero value is one loop without pipes.
 type Options struct {
-	Loops int // at least 1
+	Loops int // 1 when 0
 	Pipes int // that may exist at once, for splice(2); each takes two descriptors
 }
 

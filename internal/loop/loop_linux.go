@@ -50,8 +50,8 @@ const (
 	scratch     = 64 << 10 // bytes; of [Loop.Scratch]
 )
 
-// MaxTag is the highest tag.
-const MaxTag = 1<<tagBits - 1
+// maxTag is the highest tag.
+const maxTag = 1<<tagBits - 1
 
 // wakeSlot is in the events of the descriptor by which others wake the loop; no handler's slot.
 const wakeSlot = -1
@@ -315,7 +315,7 @@ func (l *Loop) dispatch(e *unix.EpollEvent) {
 		return
 	}
 	defer contain(h)
-	h.Ready(int(e.Fd)&MaxTag, Events(e.Events))
+	h.Ready(int(e.Fd)&maxTag, Events(e.Events))
 }
 
 // contain keeps a panic of one handler from ending the loop, and with it everybody else's connections.

@@ -12,12 +12,12 @@ func TestEventsReachTheHandlerWithTheirTag(t *testing.T) {
 	near, far := pair(t)
 	h := newTold()
 	within(t, l, func() {
-		if err := l.Watch(near, l.Join(h), MaxTag, In|HangingUp|Edge); err != nil {
+		if err := l.Watch(near, l.Join(h), maxTag, In|HangingUp|Edge); err != nil {
 			t.Error(err)
 		}
 	})
 	say(t, far, "hello")
-	if got := receive(t, h.events); got[0] != MaxTag || Events(got[1])&In == 0 {
+	if got := receive(t, h.events); got[0] != maxTag || Events(got[1])&In == 0 {
 		t.Errorf("told of %v", got)
 	}
 	if err := Shutdown(far); err != nil {

@@ -156,7 +156,7 @@ func (p *Prober) Once(ctx context.Context, address string) (net.Conn, error) {
 
 // Dial connects to a target that is ready, for one more client: with fresh attempts
 // on a short beat, until one is answered or fails other than by silence, or ctx ends.
-// It takes no more descriptors than the client will once it is relayed.
+// It takes up to [DialDescriptors] meanwhile.
 func (p *Prober) Dial(ctx context.Context, address string) (net.Conn, error) {
 	once := dialPace
 	once.most = DialDescriptors

@@ -77,13 +77,16 @@ func (l *Listener) connect(ctx context.Context, c *client, hold *target.Hold) er
 	}
 }
 
+// restBefore is how long to rest before a dial, after so many that came to nothing: at least one.
+func restBefore(attempt int) time.Duration { return min(dialPause<<min(attempt-1, 8), time.Second) }
+
 // rest keeps answers that change from one moment to the next from being asked for in a spin.
 func rest(ctx context.Context, attempt int) error {
 	if attempt == 0 {
 		return nil
 	}
 	select {
-	case <-time.After(min(dialPause<<min(attempt-1, 8), time.Second)):
+	case <-time.After(restBefore(attempt)):
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)

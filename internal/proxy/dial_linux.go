@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"runtime/debug"
 	"slices"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -278,5 +277,5 @@ func (g *guest) failed(err error) {
 // rest keeps answers that change from one moment to the next from being asked for in a spin.
 func (g *guest) rest(as stage) {
 	g.state = as
-	g.at.loop.Arm(&g.wait.timer, min(dialPause<<min(g.wait.attempts-1, 8), time.Second))
+	g.at.loop.Arm(&g.wait.timer, restBefore(g.wait.attempts))
 }

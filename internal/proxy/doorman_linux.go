@@ -46,14 +46,11 @@ func (l *Listener) serveLoops(accepting, serving context.Context, ln net.Listene
 	open, end := context.WithCancelCause(accepting)
 	defer end(nil)
 	d.accepting, d.serving = open, serving
-	err = d.open()
-	if err == nil {
-		<-accepting.Done()
-	}
-	if err != nil {
+	if err = d.open(); err != nil {
 		err = fmt.Errorf("accepting clients on %v: %w", ln.Addr(), err)
 		end(err) // some loops may have let clients in
 	}
+	<-open.Done()
 	d.shut()
 	loop.Close(fd)
 	if err != nil {
@@ -68,7 +65,7 @@ func newDoor(l *Listener, fd int) *door {
 	d := &door{Listener: l, fd: fd, pace: pace{rate: l.opts.ReleaseRate}}
 	d.spare.Store(int32(l.opts.Spare))
 	for _, on := range l.opts.Loops.Loops() {
-		m := &doorman{door: d, loop: on, batch: 1}
+		m := &doorman{door: d, loop: on, batch: 1, young: young{loop: on}}
 		m.timer, m.young.timer, m.release = loop.NewTimer(m), loop.NewTimer(&m.young), newRelease(m)
 		d.doormen = append(d.doormen, m)
 	}

@@ -76,19 +76,18 @@ const mostTries = 4 // attempts at once
 // admit takes a fresh connection in, on the quietest loop. A ready target serves it at once. Where turns are kept apart, all
 // are with one loop, and none overtakes the answers to those who have waited: these were posted before it took its hold.
 func admit(m *doorman, fd int, from netip.AddrPort) {
-	g := &guest{at: m, fd: int32(fd), back: -1, from: from, arrived: m.loop.Clock()}
-	g.held = m.door.opts.Target.TryHold(&g.hold)
-	paced := m.door.pace.rate > 0
-	g.at = m.door.on(m.loop.Quietest())
-	if paced {
-		g.at = m.door.doormen[0]
+	paced, to := m.door.pace.rate > 0, m.door.doormen[0]
+	if !paced {
+		to = m.door.on(m.loop.Quietest())
 	}
-	g.at.loop.Claim(g.weight())
-	if g.at == m && !paced {
+	g := &guest{at: to, fd: int32(fd), back: -1, from: from, arrived: m.loop.Clock()}
+	g.held = m.door.opts.Target.TryHold(&g.hold)
+	to.loop.Claim(g.weight())
+	if to == m && !paced {
 		g.guarded(g.Do) // a fault in it is not the door's
 		return
 	}
-	g.at.loop.Post(g)
+	to.loop.Post(g)
 }
 
 // Do is for the loop: it takes the guest in, goes on after its timer, or hears the target's answer.

@@ -30,22 +30,24 @@ func (g *guest) move(to *loop.Loop, arrival loop.Task) {
 	to.Post(arrival)
 }
 
-// weight is what the guest counts for in its loop's load.
+// heavyWeight is how many others a bulk transfer counts for in its loop's load.
+const heavyWeight = 16
+
 func (g *guest) weight() int {
 	if g.heavy {
-		return 16
+		return heavyWeight
 	}
 	return 1
 }
 
 // RelayHeavy moves the guest to a loop for bulk.
 func (g *guest) RelayHeavy() bool {
-	to := g.at.door.opts.Loops.Heavy()
 	if g.unheard { // the release here still looks after it
 		return false
 	}
-	g.at.loop.Claim(15)
+	g.at.loop.Claim(heavyWeight - g.weight())
 	g.heavy = true
+	to := g.at.door.opts.Loops.Heavy()
 	if to == g.at.loop {
 		return false
 	}

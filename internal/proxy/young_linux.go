@@ -31,7 +31,7 @@ func (y *young) add(g *guest) {
 	g.age()
 	g.youth = &youth{guest: g, due: g.at.loop.Clock() + dialBeat}
 	if y.first == nil {
-		y.first, y.loop = g.youth, g.at.loop
+		y.first = g.youth
 		y.loop.Arm(&y.timer, dialBeat)
 	} else {
 		y.last.next = g.youth

@@ -16,7 +16,7 @@ var ErrFault = errors.New("a fault of rouse itself")
 // LinkEvents is what both sockets of a [Link] are to be watched for.
 const LinkEvents = loop.In | loop.Out | loop.Urgent | loop.HangingUp | loop.Edge
 
-// The tags that a Link's sockets are watched with: the client's has this one, the backend's any higher one.
+// ClientTag is the tag that a Link's client is watched with; the backend has any higher one.
 const ClientTag = 0
 
 // A Socket is one side of a link.
@@ -75,7 +75,9 @@ type side8 int8
 // ending is an [End] in one byte.
 type ending uint8
 
-var endings = [...]End{EndClosed, EndClientReset, EndBackendReset, EndCanceled}
+var endings = [...]End{EndClosed, EndClientReset, EndBackendReset, canceled: EndCanceled}
+
+const canceled ending = 3
 
 // end is one socket, and the stream of bytes that comes from it.
 type end struct {
@@ -187,7 +189,7 @@ func (k *Link) Cancel(cause error) {
 	}
 	k.done = true
 	if k.failed == side8(nobody) {
-		k.end, k.rescue = 3, &rescue{cause: cause}
+		k.end, k.rescue = canceled, &rescue{cause: cause}
 	}
 	k.tell()
 }
