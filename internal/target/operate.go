@@ -1,6 +1,7 @@
 package target
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"github.com/cenkalti/backoff/v5"
 
 	"github.com/rouse-proxy/rouse/internal/driver"
+	"github.com/rouse-proxy/rouse/internal/failpoint"
 	"github.com/rouse-proxy/rouse/internal/probe"
 )
 
@@ -58,17 +60,27 @@ func (f finding) String() string {
 
 // operate runs the job within its time. ctx ends when rouse does.
 func (j *job) operate(ctx context.Context) result {
-	var res result
-	switch j.op {
-	case opCheck:
+	j.awaitSave(ctx)
+	res := result{found: foundUnclear, err: j.mark("begin")}
+	switch {
+	case res.err != nil: // a test wants it so
+	case j.op == opCheck:
 		res = j.check(ctx)
-	case opStart:
+	case j.op == opStart:
 		res = j.start(ctx)
-	case opStop:
+	case j.op == opStop:
 		res.err = j.stop(ctx)
 	}
-	res.op = j.op
+	res.op, res.err = j.op, cmp.Or(res.err, j.mark("end"))
 	return res
+}
+
+// mark is a point before or after what an operation does.
+func (j *job) mark(when string) error {
+	if !failpoint.On {
+		return nil
+	}
+	return failpoint.Hit(j.op.String() + "." + when)
 }
 
 // check asks the driver, where it can report, and the target itself. Silence means
@@ -108,10 +120,8 @@ func (j *job) report(ctx context.Context, reporter driver.Reporter) (bool, error
 	return reporter.Report(ctx, j.call)
 }
 
-// start writes nothing itself: it waits until "this may run" is on disk, asks the
-// driver, then the target.
+// start asks the driver, then the target. "This may run" is on disk.
 func (j *job) start(ctx context.Context) result {
-	j.awaitSave(ctx)
 	timed, cancel := context.WithTimeout(ctx, j.StartTimeout)
 	defer cancel()
 	address, err := j.startAction(timed)
@@ -249,7 +259,6 @@ func withPort(address, configured string) string {
 
 // stop asks the driver and believes nothing until the target is verified down.
 func (j *job) stop(ctx context.Context) error {
-	j.awaitSave(ctx)
 	timed, cancel := context.WithTimeout(ctx, j.StopTimeout)
 	defer cancel()
 	err := j.stopAction(timed)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/rouse-proxy/rouse/internal/driver"
 	"github.com/rouse-proxy/rouse/internal/event"
+	"github.com/rouse-proxy/rouse/internal/failpoint"
 	"github.com/rouse-proxy/rouse/internal/probe"
 	"github.com/rouse-proxy/rouse/internal/state"
 )
@@ -169,6 +170,7 @@ func (s *supervisor) take(ops context.Context, in input, why causer) {
 		s.cause = ErrEnding.Error()
 	}
 	if s.machine.state != from {
+		s.mark(from, "decided")
 		left := time.Since(s.entered)
 		s.entered = time.Now()
 		s.emit(event.Event{Kind: event.StateChanged, From: from.String(), To: s.machine.state.String(),
@@ -191,8 +193,18 @@ func (s *supervisor) take(ops context.Context, in input, why causer) {
 	if out.run != opNone {
 		s.begin(ops, out, saved)
 	}
+	if s.machine.state != from {
+		s.mark(from, "done")
+	}
 	if s.machine.retiring && s.machine.down() {
 		s.retired()
+	}
+}
+
+// mark is a point before or after the effects of a change of state.
+func (s *supervisor) mark(from State, when string) {
+	if failpoint.On {
+		failpoint.Pass(from.String() + "-" + s.machine.state.String() + "." + when)
 	}
 }
 
