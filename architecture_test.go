@@ -167,6 +167,7 @@ func TestHeavyDependenciesStandAtTheRim(t *testing.T) {
 		"relay":       {"golang.org/x/sys/"},
 		"proxy":       {"golang.org/x/sys/"},
 		"driver/exec": {"golang.org/x/sys/"},
+		"trace":       {"golang.org/x/sys/"},
 	}
 	for name, p := range packages(t) {
 		for _, path := range p.external {
