@@ -174,7 +174,7 @@ func (s *supervisor) take(ops context.Context, in input, why causer) {
 		left := time.Since(s.entered)
 		s.entered = time.Now()
 		s.emit(event.Event{Kind: event.StateChanged, From: from.String(), To: s.machine.state.String(),
-			Cause: s.cause, Waiting: s.machine.waiting, Elapsed: left})
+			Cause: s.cause, Held: s.machine.held, Waiting: s.machine.waiting, Elapsed: left})
 	}
 	if out.rearm {
 		s.arm(out.alarm)
@@ -249,7 +249,8 @@ func (s *supervisor) begin(ops context.Context, out output, saved <-chan struct{
 	if op != opCheck {
 		j.saved = saved
 	}
-	s.emit(event.Event{Kind: event.OperationBegun, Operation: op.String(), Cause: s.cause})
+	s.emit(event.Event{Kind: event.OperationBegun, Operation: op.String(), Cause: s.cause,
+		Held: s.machine.held, Waiting: s.machine.waiting})
 	s.wg.Go(func() { s.results <- j.operate(ops) })
 }
 
