@@ -52,8 +52,8 @@ func (f finding) String() string {
 }
 
 // operate runs the job within its time. ctx ends when rouse does.
-func (j *job) operate(ctx context.Context) result {
-	var res result
+func (j *job) operate(ctx context.Context) (res result) {
+	defer j.contain(&res)
 	switch j.op {
 	case opCheck:
 		res = j.check(ctx)
