@@ -32,9 +32,11 @@ type supervisor struct {
 	hurried  bool
 	opBegan  time.Time
 	timer    *time.Timer
-	deadline time.Time // when timer fires
+	deadline time.Time // what timer waits for
 	late     bool      // the timer was already given a second chance
 	progress *time.Ticker
+
+	suspended time.Duration // what Options.Suspended said when deadline was set
 
 	unused  time.Time // since when nobody has used it: the cooldown runs from here
 	cause   string    // why the newest operation runs

@@ -61,6 +61,10 @@ type Options struct {
 
 	Events *event.Log
 	Logger *slog.Logger
+
+	// Suspended is for how long this machine has been suspended, all in all; as far as it knows when nil. A cooldown goes on
+	// then, although timers stand still.
+	Suspended func() time.Duration
 }
 
 func (o *Options) fill() {
@@ -71,6 +75,9 @@ func (o *Options) fill() {
 	defaultTo(&o.Look, time.Minute)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Suspended == nil {
+		o.Suspended = suspended
 	}
 }
 
