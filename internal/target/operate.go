@@ -59,9 +59,10 @@ func (f finding) String() string {
 }
 
 // operate runs the job within its time. ctx ends when rouse does.
-func (j *job) operate(ctx context.Context) result {
+func (j *job) operate(ctx context.Context) (res result) {
+	defer j.contain(&res)
 	j.awaitSave(ctx)
-	res := result{found: foundUnclear, err: j.mark("begin")}
+	res = result{found: foundUnclear, err: j.mark("begin")}
 	switch {
 	case res.err != nil: // a test wants it so
 	case j.op == opCheck:
