@@ -68,7 +68,7 @@ func TestWallClockThatJumpsBoundsACooldown(t *testing.T) {
 				h.Release()
 				time.Sleep(30*time.Minute - time.Second)
 				s.expect(Ready, 0, 0)
-				time.Sleep(time.Second + 5*time.Second)
+				time.Sleep(time.Second + 7*time.Second)
 				s.expect(Stopped, 0, 1)
 			})
 		})
