@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	hooks "github.com/rouse-proxy/rouse/internal/driver/exec"
 )
 
 // patience bounds every wait of these tests. It is long because it only says that
@@ -30,6 +32,7 @@ const canary = "canary-9f31c7"
 // TestMain makes two programs of the test binary: rouse itself, and backend, the
 // server that sleeps behind it.
 func TestMain(m *testing.M) {
+	hooks.RunKeeper()
 	if err := flag.Set("test.parallel", "6"); err != nil { // they mostly wait; -parallel still wins
 		panic(err)
 	}
