@@ -223,6 +223,25 @@ func TestFailedStartHookOfARunningTargetIsNoFailure(t *testing.T) {
 	})
 }
 
+// TestFailedStartBesideAStranger: somebody answers at the address, but the driver knows that it is not the target.
+func TestFailedStartBesideAStranger(t *testing.T) {
+	bubble(t, func(t *testing.T, m *machineRoom) {
+		m.startErr = func(int) error { return errBroken }
+		m.power(true)
+		time.Sleep(m.bootTime)
+		s := m.open(func(o *Options) { o.Driver = elsewhere{m} })
+		defer s.close()
+		if _, err := s.Acquire(t.Context(), "client test"); !errors.Is(err, errBroken) {
+			t.Errorf("Acquire: %v, want that the start failed", err)
+		}
+	})
+}
+
+// elsewhere is a driver whose target never runs, whoever answers.
+type elsewhere struct{ *machineRoom }
+
+func (elsewhere) Report(context.Context, driver.Op) (bool, error) { return false, nil }
+
 func TestRetireStopsOnceUnheld(t *testing.T) {
 	bubble(t, func(t *testing.T, m *machineRoom) {
 		s := m.open()

@@ -169,10 +169,16 @@ func (j *job) watchBoot(ctx context.Context, reporter driver.Reporter, died cont
 }
 
 // startedAnyway looks once more after a start that failed: "already running" is
-// the commonest failure, and the target itself knows best.
+// the commonest failure, and the target itself knows best. But if its driver says
+// that it does not run, then a stranger has got its address.
 func (j *job) startedAnyway(ctx context.Context, err error) result {
 	if ctx.Err() != nil {
 		return result{err: err}
+	}
+	if reporter, ok := j.Driver.(driver.Reporter); ok {
+		if running, reportErr := j.report(ctx, reporter); reportErr == nil && !running {
+			return result{err: err}
+		}
 	}
 	conn, probeErr := j.Prober.Once(ctx, j.call.Address)
 	if probeErr != nil {
