@@ -25,7 +25,7 @@ const (
 	ClientLeft     Kind = "client left"            // Client, Elapsed: it went before it was served
 	ClientRefused  Kind = "client refused"         // Client, Elapsed, Err
 	ClientServed   Kind = "client connected"       // Client, Elapsed (waited)
-	ClientEnded    Kind = "client ended"           // Client, Elapsed, Sent, Received, Cause
+	ClientEnded    Kind = "client ended"           // Client, Elapsed, Sent, Received, Cause; Err if a peer fell silent
 	BackendSuspect Kind = "backend did not answer" // Client, Err
 	HookBegun      Kind = "hook begun"             // Operation (the hook's own event), PID
 	HookEnded      Kind = "hook ended"             // Operation, PID, Err
