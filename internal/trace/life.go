@@ -118,11 +118,13 @@ func (c *checker) counts(lf *life, l *Line) {
 		return
 	}
 	// Whoever is connected has told so after it was counted, and tells of its end before it is counted out.
-	if lf.connected > max(l.Held, 0) && l.Held >= 0 {
+	over := lf.connected > l.Held && l.Held >= 0
+	if over && !lf.over {
 		who, since := lf.somebody()
 		c.broken(ruleCounts, lf.run, l, &since, "%s connected, client %s first, but only %d counted as held",
 			areMany(lf.connected, "client"), who, l.Held)
 	}
+	lf.over = over
 }
 
 // noStopUnder is the first promise of all.
