@@ -76,21 +76,21 @@ func (d *Driver) keep(ctx context.Context, j job, out claimed) (left, error) {
 		return left{}, err
 	}
 	d.reapers.Go(k.hear)
-	if err := failpoint.Hit("keeper.begun"); err != nil {
+	if err := k.point("keeper-begun"); err != nil {
 		k.abandon()
 		return left{}, err
 	}
 	if err := k.ready(ctx); err != nil {
 		return left{}, err
 	}
-	if err := failpoint.Hit("keeper.ready"); err != nil {
+	if err := k.point("keeper-ready"); err != nil {
 		k.abandon()
 		return left{}, err
 	}
 	if err := k.instruct(ctx, d); err != nil {
 		return left{}, err
 	}
-	if err := failpoint.Hit("keeper.told"); err != nil {
+	if err := k.point("keeper-told"); err != nil {
 		_ = k.tell(order{Cause: err.Error()})
 	}
 	return d.attend(ctx, k)
@@ -208,7 +208,7 @@ func (d *Driver) attend(ctx context.Context, k *kept) (left, error) {
 			case m.Outcome != nil:
 				d.tellOutcome(*m.Outcome)
 				k.gone()
-				if err := failpoint.Hit("hook.ended"); err != nil {
+				if err := k.point("hook-ended"); err != nil {
 					return left{}, err
 				}
 				return k.end(ctx, *m.Outcome)
@@ -217,7 +217,7 @@ func (d *Driver) attend(ctx context.Context, k *kept) (left, error) {
 			case m.PID != 0:
 				k.pid = m.PID
 				d.tell(HookRun{Hook: k.event, PID: k.pid, Epoch: k.op.Epoch})
-				if err := failpoint.Hit("hook.begun"); err != nil {
+				if err := k.point("hook-begun"); err != nil {
 					_ = k.tell(order{Cause: err.Error()})
 				}
 			case m.Warning != "":
