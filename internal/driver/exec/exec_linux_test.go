@@ -21,6 +21,7 @@ import (
 var helpers = map[string]func(args []string) error{
 	"start":       helpStart,
 	"descriptors": helpDescriptors,
+	"doomed":      helpDoomed,
 }
 
 // helper prepares the test binary to act in a role.
