@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	osexec "os/exec"
+	"os/signal"
 	"strconv"
 	"strings"
 	"syscall"
@@ -283,6 +284,25 @@ func TestKeeperIsGoneAndTheLockFreeWhileADaemonLivesOn(t *testing.T) {
 	}
 }
 
+func TestHookInheritsUnderAKeeperWhatItWouldWithout(t *testing.T) {
+	signal.Ignore(syscall.SIGHUP) // as nohup does
+	defer signal.Reset(syscall.SIGHUP)
+	mask := syscall.Umask(0o027)
+	defer syscall.Umask(mask)
+	r := newRig(t, "context", Options{})
+	if err := r.Stop(t.Context(), anOp); err != nil {
+		t.Fatal(err)
+	}
+	kept := r.read("context")
+	r.keeper = ""
+	if err := r.Stop(t.Context(), anOp); err != nil {
+		t.Fatal(err)
+	}
+	if direct := r.read("context"); kept != direct || !strings.Contains(direct, "0027") {
+		t.Errorf("under a keeper:\n%s\nwithout:\n%s", kept, direct)
+	}
+}
+
 func TestHookOfAKilledKeeperIsOutlasted(t *testing.T) {
 	r := newRig(t, "told", Options{})
 	result := make(chan error, 1)
@@ -370,7 +390,7 @@ func TestHookWithoutAKeeperRunsAllTheSame(t *testing.T) {
 			if log := r.log.String(); strings.Count(log, "WARN "+noKeeper) != 1 {
 				t.Errorf("log is\n%s", log)
 			}
-			if exists(r.recordPath) || exists(r.resultAt) {
+			if exists(r.recordPath) || exists(r.resultAt) || exists(r.outcomePath) {
 				t.Error("something was left behind")
 			}
 		})
