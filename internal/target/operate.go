@@ -60,9 +60,10 @@ func (f finding) String() string {
 }
 
 // operate runs the job within its time. ctx ends when rouse does.
-func (j *job) operate(ctx context.Context) result {
+func (j *job) operate(ctx context.Context) (res result) {
+	defer j.contain(&res)
 	j.awaitSave(ctx)
-	res := result{found: foundUnclear, err: j.mark("begin")}
+	res = result{found: foundUnclear, err: j.mark("begin")}
 	switch {
 	case res.err != nil: // a test wants it so
 	case j.op == opCheck:
@@ -178,7 +179,11 @@ func (j *job) past(ctx context.Context, action string) (*driver.Outcome, error) 
 	if past.Action != action {
 		return nil, nil
 	}
-	j.Logger.Info("taking up what the last rouse began", "target", j.Name, "operation", action, "epoch", j.call.Epoch, "err", past.Err)
+	log := j.Logger
+	if past.Err != nil {
+		log = log.With("err", past.Err)
+	}
+	log.Info("taking up what the last rouse began", "target", j.Name, "operation", action, "epoch", j.call.Epoch)
 	return &past, nil
 }
 

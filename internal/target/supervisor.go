@@ -26,21 +26,27 @@ type supervisor struct {
 	queue    queue // who waits
 	retirers []chan struct{}
 
+	inbox    []request   // taken from the mailbox, and not handled yet
 	results  chan result // of the one operation that runs
 	detach   context.CancelCauseFunc
 	hurry    context.CancelCauseFunc // ends a look early, for a client that has come; nil: none runs
 	hurried  bool
 	opBegan  time.Time
 	timer    *time.Timer
-	deadline time.Time // when timer fires
+	deadline time.Time // what timer waits for
 	late     bool      // the timer was already given a second chance
 	progress *time.Ticker
+
+	suspended time.Duration // what Options.Suspended said when deadline was set
 
 	unused  time.Time // since when nobody has used it: the cooldown runs from here
 	cause   string    // why the newest operation runs
 	err     error     // newest failure; nil after a success
 	entered time.Time // when the machine's state was entered
 	wg      sync.WaitGroup
+
+	operating bool // an operation runs, whatever the machine believes
+	again     bool // it follows one that a fault has ended
 }
 
 func newSupervisor(t *Target) *supervisor {
@@ -54,27 +60,26 @@ func newSupervisor(t *Target) *supervisor {
 	}
 }
 
-func (s *supervisor) run(ctx context.Context) error {
-	s.load()
+func (s *supervisor) run(ctx context.Context) {
 	ops, detach := context.WithCancelCause(context.WithoutCancel(ctx))
 	s.detach = detach
-	go s.recorder.run() // recorder.stop waits for it, within bounds
 	cause := because("rouse has started")
 	switch {
+	case s.again:
+		cause = because(ErrFault.Error())
 	case s.machine.undoing:
 		cause = "the last rouse ended while it was being stopped"
 	case s.machine.starting:
 		cause = "the last rouse ended while it was being started"
 	}
 	s.take(ops, input{kind: stepBooted}, cause)
-	close(s.begun)
+	s.read(ops)
 	for {
 		s.settle()
 		select {
 		case <-s.mail.signal:
-			for _, r := range s.mail.take() {
-				s.handle(ops, r)
-			}
+			s.inbox = s.mail.take()
+			s.read(ops)
 		case <-s.door.nudge:
 			s.take(ops, input{kind: stepCounted}, because("the last client left after a failed start"))
 		case res := <-s.results:
@@ -85,13 +90,24 @@ func (s *supervisor) run(ctx context.Context) error {
 			s.emit(event.Event{Kind: event.StillWorking, Operation: s.machine.op.String(),
 				Elapsed: time.Since(s.opBegan), Waiting: s.machine.waiting})
 		case <-ctx.Done():
-			return s.end()
+			s.end()
+			return
 		}
+	}
+}
+
+// read handles what is in the inbox. What follows a fault is left there.
+func (s *supervisor) read(ops context.Context) {
+	for len(s.inbox) > 0 {
+		r := s.inbox[0]
+		s.inbox = s.inbox[1:]
+		s.handle(ops, r)
 	}
 }
 
 // finish takes the end of the operation.
 func (s *supervisor) finish(ops context.Context, res result) {
+	s.operating = false
 	s.progress.Stop()
 	if s.hurried {
 		res.err = nil // nobody heard the answer out
@@ -176,7 +192,7 @@ func (s *supervisor) take(ops context.Context, in input, why causer) {
 		s.mark(from, "decided")
 		left := time.Since(s.entered)
 		s.entered = time.Now()
-		s.emit(event.Event{Kind: event.StateChanged, From: from.String(), To: s.machine.state.String(),
+		s.emit(event.Event{Kind: event.StateChanged, From: from.String(), To: s.machine.state.String(), Resumed: out.resume,
 			Cause: s.cause, Held: s.machine.held, Waiting: s.machine.waiting, Elapsed: left})
 	}
 	if out.rearm {
@@ -252,8 +268,9 @@ func (s *supervisor) begin(ops context.Context, out output, saved <-chan struct{
 	if op != opCheck {
 		j.saved = saved
 	}
-	s.emit(event.Event{Kind: event.OperationBegun, Operation: op.String(), Cause: s.cause,
+	s.emit(event.Event{Kind: event.OperationBegun, Operation: op.String(), Cause: s.cause, Resumed: out.resume,
 		Held: s.machine.held, Waiting: s.machine.waiting})
+	s.operating = true
 	s.wg.Go(func() { s.results <- j.operate(ops) })
 }
 
@@ -265,6 +282,7 @@ func (s *supervisor) retired() {
 }
 
 func (s *supervisor) emit(e event.Event) {
+	defer s.contain("an event")
 	e.Target, e.Epoch = s.opts.Name, s.machine.epoch
 	s.opts.Events.Emit(e)
 }

@@ -19,11 +19,8 @@ func (c *checker) changed(lf *life, l *Line) {
 	if !Follows(l.From, l.To) {
 		c.broken(rulePath, lf.run, l, nil, "%q never comes after %q", l.To, l.From)
 	}
-	if l.To == "stopping" {
-		c.noStopUnder(lf, l, "the target goes to stopping")
-		if l.From == "ready" {
-			c.notTooSoon(lf, l)
-		}
+	if l.To == "stopping" && l.From == "ready" {
+		c.notTooSoon(lf, l)
 	}
 	c.overdue(lf, l)
 	lf.armed = nil
@@ -58,6 +55,10 @@ func (c *checker) opBegun(lf *life, l *Line) {
 
 // startBegun holds a start against what was before it.
 func (c *checker) startBegun(lf *life, l *Line) {
+	if l.Resumed { // no new run of the target
+		lf.startEpoch = max(lf.startEpoch, l.Epoch)
+		return
+	}
 	lf.tally(c).Wakes++
 	switch {
 	case lf.stopFailed != nil:
@@ -121,11 +122,13 @@ func (c *checker) counts(lf *life, l *Line) {
 		return
 	}
 	// Whoever is connected has told so after it was counted, and tells of its end before it is counted out.
-	if lf.connected > max(l.Held, 0) && l.Held >= 0 {
+	over := lf.connected > l.Held && l.Held >= 0
+	if over && !lf.over {
 		who, since := lf.somebody()
-		c.broken(ruleCounts, lf.run, l, &since, "%s connected, %s among them, but only %d counted as held",
+		c.broken(ruleCounts, lf.run, l, &since, "%s connected, client %s first, but only %d counted as held",
 			areMany(lf.connected, "client"), who, l.Held)
 	}
+	lf.over = over
 }
 
 // noStopUnder is the first promise of all.
@@ -135,7 +138,7 @@ func (c *checker) noStopUnder(lf *life, l *Line, what string) {
 		c.broken(ruleNoStopUnder, lf.run, l, nil, "%s while %d held it and %d waited", what, l.Held, l.Waiting)
 	case lf.connected > 0:
 		who, since := lf.somebody()
-		c.broken(ruleNoStopUnder, lf.run, l, &since, "%s under %s, %s among them", what, many(lf.connected, "client"), who)
+		c.broken(ruleNoStopUnder, lf.run, l, &since, "%s while %s connected, client %s first", what, areMany(lf.connected, "client"), who)
 	}
 }
 
@@ -161,7 +164,7 @@ func (c *checker) epochs(lf *life, l *Line) {
 	default:
 		return
 	}
-	starts := l.Kind == event.StateChanged && l.To == "starting"
+	starts := l.Kind == event.StateChanged && l.To == "starting" && !l.Resumed
 	switch {
 	case !lf.epochKnown:
 		c.firstEpoch(lf, l)
