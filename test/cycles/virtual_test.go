@@ -19,8 +19,8 @@ const (
 	perWorld  = 50               // cycles in one bubble
 	mostLeak  = 1.05             // billed over needed, in a whole run
 	toldIn    = 10 * time.Minute // bound of a client's wait, and of going down
-	shortRun  = 2000
-	shortRace = 300
+	shortRun  = 5000
+	shortRace = 1000
 )
 
 // setting is a number from the environment.
