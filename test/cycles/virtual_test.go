@@ -13,6 +13,7 @@ import (
 
 	"github.com/rouse-proxy/rouse/internal/fakecloud"
 	"github.com/rouse-proxy/rouse/internal/target"
+	"github.com/rouse-proxy/rouse/internal/trace"
 )
 
 const (
@@ -85,6 +86,9 @@ func play(t *testing.T, seed uint64, cycles int) tally {
 	r := w.judge()
 	w.end()
 	w.cloud.Close()
+	if report := w.trace.Check(trace.CheckOptions{}); !report.OK() {
+		t.Errorf("its trace breaks a promise: %v", report)
+	}
 	if n := w.net.Open(); n != 0 {
 		t.Errorf("%d ends of connections are open at the end", n)
 	}
