@@ -72,7 +72,7 @@ func TestRealCycles(t *testing.T) {
 	if y.tally.served == 0 {
 		t.Error("nobody was served")
 	}
-	if leak := y.tally.leak(); leak > mostLeak && cycles >= 100 { // fewer are too few for an average
+	if leak := y.tally.leak(); leak > mostLeak && cycles >= enough {
 		t.Errorf("leak %.4f, want at most %v", leak, mostLeak)
 	}
 	if t.Failed() {
