@@ -161,6 +161,35 @@ func TestFailedStopIsRetriedUntilItWorks(t *testing.T) {
 	})
 }
 
+// TestFailedStopAfterManyFailedStarts: how often starts have failed is no reason to leave the target running.
+func TestFailedStopAfterManyFailedStarts(t *testing.T) {
+	bubble(t, func(t *testing.T, m *machineRoom) {
+		var broken atomic.Bool
+		m.startErr = func(int) error { return errBroken }
+		m.stopErr = func(int) error {
+			if broken.Load() {
+				return errBroken
+			}
+			return nil
+		}
+		s := m.open()
+		defer s.close()
+		for m.starts.Load() < 10 {
+			_, _ = s.Acquire(t.Context(), "client test")
+			time.Sleep(5 * time.Minute)
+		}
+		broken.Store(true)
+		_, _ = s.Acquire(t.Context(), "client test")
+		time.Sleep(m.stopTime + time.Second/2)
+		stops := m.stops.Load()
+		s.expect(Unknown, m.starts.Load(), stops)
+		broken.Store(false)
+		time.Sleep(2 * time.Second)
+		s.expect(Stopping, m.starts.Load(), stops+1)
+		time.Sleep(time.Hour)
+	})
+}
+
 func TestClientDuringFailedStopIsServedByWhatStillRuns(t *testing.T) {
 	bubble(t, func(t *testing.T, m *machineRoom) {
 		m.stopErr = func(int) error { return errBroken }
@@ -273,6 +302,24 @@ func TestFailedStartOfATargetThatMoves(t *testing.T) {
 	})
 }
 
+// TestRestartInFrontOfAStranger: the new rouse cannot ask the driver, and somebody answers at the configured address.
+func TestRestartInFrontOfAStranger(t *testing.T) {
+	bubble(t, func(t *testing.T, m *machineRoom) {
+		m.record.Store(&state.Record{Target: "web", Epoch: 7, Moves: true})
+		m.power(true)
+		time.Sleep(m.bootTime)
+		s := m.open(func(o *Options) { o.Driver = reporting{machineRoom: m, err: errBroken} })
+		defer s.close()
+		s.expect(Unknown, 0, 0)
+		m.address = "10.0.0.7" // of the next start
+		h := s.acquire()
+		if h.Address() != "10.0.0.7:80" {
+			t.Errorf("address %q, want the one that was told", h.Address())
+		}
+		h.Release()
+	})
+}
+
 func TestRetireStopsOnceUnheld(t *testing.T) {
 	bubble(t, func(t *testing.T, m *machineRoom) {
 		s := m.open()
@@ -352,7 +399,7 @@ func TestLearntAddressLastsForItsRun(t *testing.T) {
 		h.Release()
 		time.Sleep(31 * time.Minute)
 		s.expect(Stopped, 1, 1)
-		if r := m.record.Load(); r.Address != "" || r.MayRun {
+		if r := m.record.Load(); r.Address != "" || r.MayRun || !r.Moves {
 			t.Errorf("record after the stop: %+v", r)
 		}
 	})
