@@ -184,3 +184,32 @@ func TestPatrolKeepsItsPlaces(t *testing.T) {
 		t.Errorf("%d links are still followed", p.count)
 	}
 }
+
+// TestPatrolOfAShortLinkAllocatesNothing: it comes and goes between two rounds.
+func TestPatrolOfAShortLinkAllocatesNothing(t *testing.T) {
+	g, err := loop.New(loop.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.Close()
+	p := NewPatrol(g.Loops()[0], Options{})
+	stays, comes := &Link{patrol: p}, &Link{patrol: p}
+	p.follow(stays)
+	if n := testing.AllocsPerRun(1000, func() { p.follow(comes); p.forget(comes) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func BenchmarkPatrolOfAShortLink(b *testing.B) {
+	g, err := loop.New(loop.Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer g.Close()
+	p := NewPatrol(g.Loops()[0], Options{})
+	k := &Link{patrol: p}
+	for b.Loop() {
+		p.follow(k)
+		p.forget(k)
+	}
+}
