@@ -39,7 +39,7 @@ func FuzzCheck(f *testing.F) {
 			return
 		}
 		text := report.String()
-		if strings.ContainsFunc(text, func(r rune) bool { return r != '\n' && unicode.IsControl(r) }) {
+		if strings.ContainsFunc(text, func(r rune) bool { return r != '\n' && !unicode.IsPrint(r) }) {
 			t.Errorf("not fit for a terminal: %q", text)
 		}
 		if report.OK() != strings.Contains(text, "\nfine: ") {
