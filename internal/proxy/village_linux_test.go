@@ -50,6 +50,7 @@ type village struct {
 // rules of a village's rouse. The zero value is good: one loop, and no stop for as long as a test takes.
 type rules struct {
 	loops, clients int
+	goroutines     bool // carry the clients, as where there are no loops
 	cooldown       time.Duration
 	startTimeout   time.Duration
 	patience       time.Duration
@@ -90,10 +91,14 @@ func settle(t *testing.T, s *server, r rules) *village {
 		t.Fatal(err)
 	}
 	v.slots = gate.NewSlots(v.rules.clients)
-	v.live(New(Options{
+	opts := Options{
 		Target: v.rules.wrap(v.target), Dial: v.rules.dial, Direct: v.rules.direct, Slots: v.slots, Patience: r.patience,
 		ReleaseRate: r.rate, Events: events, Logger: logger, Loops: v.group,
-	}))
+	}
+	if r.goroutines {
+		opts.Loops = nil
+	}
+	v.live(New(opts))
 	return v
 }
 

@@ -55,6 +55,10 @@ func (c *checker) opBegun(lf *life, l *Line) {
 
 // startBegun holds a start against what was before it.
 func (c *checker) startBegun(lf *life, l *Line) {
+	if l.Resumed { // no new run of the target
+		lf.startEpoch = max(lf.startEpoch, l.Epoch)
+		return
+	}
 	lf.tally(c).Wakes++
 	switch {
 	case lf.stopFailed != nil:
@@ -160,7 +164,7 @@ func (c *checker) epochs(lf *life, l *Line) {
 	default:
 		return
 	}
-	starts := l.Kind == event.StateChanged && l.To == "starting"
+	starts := l.Kind == event.StateChanged && l.To == "starting" && !l.Resumed
 	switch {
 	case !lf.epochKnown:
 		c.firstEpoch(lf, l)
