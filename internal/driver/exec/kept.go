@@ -175,7 +175,8 @@ func (k *kept) instruct(ctx context.Context, d *Driver) error {
 	k.lock.drop()
 	if err := k.tell(p); err != nil {
 		k.abandon() // it may have the whole plan
-		return d.unheard(ctx, k)
+		_, err := d.unheard(ctx, k)
+		return err
 	}
 	return nil
 }
@@ -205,7 +206,7 @@ func (d *Driver) attend(ctx context.Context, k *kept) (left, error) {
 		case m, ok := <-k.said:
 			switch {
 			case !ok:
-				return left{}, d.unheard(ctx, k)
+				return d.unheard(ctx, k)
 			case m.Outcome != nil:
 				d.tellOutcome(*m.Outcome)
 				k.gone()
@@ -282,18 +283,22 @@ func (k *kept) cutOff(ctx context.Context, stuck int) error {
 	return c.explain(k.tail.quote())
 }
 
-// unheard is for a keeper that ended and did not say how its hook did. The hook may
-// live on.
-func (d *Driver) unheard(ctx context.Context, k *kept) error {
+// unheard is for a keeper that ended and did not say how its hook did. It may have
+// written it. If not, the hook may live on.
+func (d *Driver) unheard(ctx context.Context, k *kept) (left, error) {
 	d.log.Warn("the keeper of a hook was ended", "hook", k.event, "err", k.died)
 	held, err := d.settle(ctx)
 	if err != nil {
-		return err
+		return left{}, err
 	}
+	o, err := d.readOutcome()
 	held.free()
-	if ctx.Err() != nil {
-		return k.cutOff(ctx, 0)
+	switch {
+	case err == nil && o.PID != 0 && o.PID == k.pid && o.Event == k.event:
+		return k.end(ctx, o)
+	case ctx.Err() != nil:
+		return left{}, k.cutOff(ctx, 0)
 	}
 	k.tail.finish()
-	return fmt.Errorf("its keeper was ended, so how the hook ended is not known: %w", driver.ErrTemporary)
+	return left{}, fmt.Errorf("its keeper was ended, so how the hook ended is not known: %w", driver.ErrTemporary)
 }
