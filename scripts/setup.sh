@@ -21,6 +21,7 @@ wanted=(
 	shellcheck:shellcheck
 	setpriv:util-linux
 	ip:iproute2
+	nft:nftables
 	gcc:gcc
 )
 if [[ ${1:-} == bench ]]; then

@@ -16,6 +16,7 @@ import (
 	"syscall"
 
 	"github.com/rouse-proxy/rouse/internal/config"
+	"github.com/rouse-proxy/rouse/internal/driver/exec"
 )
 
 // Exit codes, which scripts may rely on.
@@ -26,6 +27,7 @@ const (
 )
 
 func main() {
+	exec.RunKeeper()
 	keepInherited()
 	warmThreads()
 	os.Exit(run(os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr}))
@@ -99,12 +101,18 @@ func heed(signals <-chan os.Signal, cancel context.CancelCauseFunc) {
 
 // report tells the user what went wrong and returns the exit code.
 func report(out io.Writer, err error) int {
-	if err == nil {
+	switch {
+	case err == nil:
 		return exitDone
+	case errors.Is(err, errViolated):
+		return exitFailed
 	}
 	problems, ok := errors.AsType[config.Problems](err)
 	if !ok {
 		fmt.Fprintf(out, "rouse: %v\n", err)
+		if _, unread := errors.AsType[notATrace](err); unread {
+			return exitUsage
+		}
 		return exitFailed
 	}
 	fmt.Fprintln(out, "rouse: the command line is wrong; nothing was started")

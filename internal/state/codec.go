@@ -32,12 +32,14 @@ func (b badFile) Error() string { return string(b) }
 type body struct {
 	Target   string    `json:"target"`
 	MayRun   bool      `json:"may_run"`
+	Starting bool      `json:"starting,omitzero"`
 	Stopping bool      `json:"stopping,omitzero"`
 	Epoch    uint64    `json:"epoch"`
 	Since    time.Time `json:"since"`
 	LastUsed time.Time `json:"last_used"`
 	InUse    bool      `json:"in_use"`
 	Address  string    `json:"address"`
+	Moves    bool      `json:"moves,omitzero"`
 }
 
 // encode returns the content of the file that keeps r.

@@ -27,12 +27,14 @@ import (
 type Record struct {
 	Target   string    // name of the target
 	MayRun   bool      // a start has begun and no stop has been verified since
+	Starting bool      // a start has begun, and how it ended is not known
 	Stopping bool      // a stop has begun and has not ended well: the target may go down at any moment
 	Epoch    uint64    // number of the newest run; 0 before the first and when it is not known
 	Since    time.Time // when that run began
 	LastUsed time.Time // when the target was last known to be in use
 	InUse    bool      // somebody held the target when this was written
 	Address  string    // where this run is to be dialled, when the driver learnt it; else empty
+	Moves    bool      // the driver learnt where the last run was, so the configured address may be a stranger's
 }
 
 // A Dir is an open state directory. Its methods may be called by several goroutines

@@ -1,7 +1,9 @@
 package target
 
 import (
+	"context"
 	"fmt"
+	"net"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -58,19 +60,27 @@ func TestWallClockThatJumpsBoundsACooldown(t *testing.T) {
 				m.power(true)
 				then := time.Now().Add(jump).Round(0)
 				m.record.Store(&state.Record{Target: "web", MayRun: true, Epoch: 1, Since: then, LastUsed: then})
-				s := m.open()
+				s := m.open(func(o *Options) { o.Prober = thoughtful{m} })
 				defer s.close()
-				h := s.acquire() // at once, before anything is decided
+				h := s.acquire() // while the target is asked, before anything is decided
 				time.Sleep(time.Hour)
 				s.expect(Ready, 0, 0)
 				h.Release()
 				time.Sleep(30*time.Minute - time.Second)
 				s.expect(Ready, 0, 0)
-				time.Sleep(time.Second + 5*time.Second)
+				time.Sleep(time.Second + 7*time.Second)
 				s.expect(Stopped, 0, 1)
 			})
 		})
 	}
+}
+
+// thoughtful is a prober that takes its time to ask once.
+type thoughtful struct{ *machineRoom }
+
+func (th thoughtful) Once(ctx context.Context, address string) (net.Conn, error) {
+	time.Sleep(time.Second)
+	return th.machineRoom.Once(ctx, address)
 }
 
 // TestWallClockOfARecordNeverLengthensACooldown: nobody comes after the restart.

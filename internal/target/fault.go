@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/rouse-proxy/rouse/internal/driver"
+	"github.com/rouse-proxy/rouse/internal/event"
 )
 
 // ErrFault is what clients are told who wait for a target when a fault of rouse itself strikes it.
@@ -34,25 +35,34 @@ func (s *supervisor) successor() *supervisor {
 	s.timer.Stop()
 	s.progress.Stop()
 	s.detach(driver.ErrDetach) // an action that is under way goes on, and the next one waits for it
-	if s.operating {
+	if s.running != opNone {
 		if res := <-s.results; res.conn != nil {
 			_ = res.conn.Close()
 		}
+		s.emit(event.Event{Kind: event.OperationEnded, Operation: s.running.String(), Elapsed: time.Since(s.opBegan), Err: ErrFault})
+	}
+	if s.told != Starting { // a start that was decided, if there is one, was neither told nor begun
+		s.machine.epoch, s.machine.starting = s.record.Epoch, false
+	}
+	if s.told != Unknown {
+		s.emit(event.Event{Kind: event.StateChanged, From: s.told.String(), To: Unknown.String(), Cause: ErrFault.Error(), Elapsed: time.Since(s.entered)})
 	}
 	s.refuse(ErrFault)
 	n := newSupervisor(s.Target)
 	n.again, n.record, n.recorder, n.unused, n.err = true, s.record, s.recorder, s.unused, ErrFault
 	n.inbox, n.retirers = s.inbox, s.retirers
-	s.machine.mayRun, s.machine.undoing = s.machine.mayRun || s.record.MayRun, s.machine.undoing || s.record.Stopping
+	s.machine.mayRun = s.machine.mayRun || s.record.MayRun
+	s.machine.starting, s.machine.undoing = s.machine.starting || s.record.Starting, s.machine.undoing || s.record.Stopping
 	n.machine = s.machine.successor(s.door.held())
 	return n
 }
 
-// successor is the machine that takes over from one of which only this is believed.
+// successor is the machine that takes over from one of which only this is believed. Whatever was under way while somebody
+// holds the target was taken back: neither a start nor a stop begins then.
 func (m *machine) successor(held int) machine {
 	return machine{
 		epoch: m.epoch, starts: m.starts, stops: m.stops, mayRun: m.mayRun, retiring: m.retiring,
-		undoing: m.undoing && held == 0, // else it was taken back: a stop begins only when nobody holds the target
+		starting: m.starting && held == 0, undoing: m.undoing && held == 0,
 	}
 }
 

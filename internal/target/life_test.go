@@ -3,6 +3,7 @@ package target
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -160,6 +161,35 @@ func TestFailedStopIsRetriedUntilItWorks(t *testing.T) {
 	})
 }
 
+// TestFailedStopAfterManyFailedStarts: how often starts have failed is no reason to leave the target running.
+func TestFailedStopAfterManyFailedStarts(t *testing.T) {
+	bubble(t, func(t *testing.T, m *machineRoom) {
+		var broken atomic.Bool
+		m.startErr = func(int) error { return errBroken }
+		m.stopErr = func(int) error {
+			if broken.Load() {
+				return errBroken
+			}
+			return nil
+		}
+		s := m.open()
+		defer s.close()
+		for m.starts.Load() < 10 {
+			_, _ = s.Acquire(t.Context(), "client test")
+			time.Sleep(5 * time.Minute)
+		}
+		broken.Store(true)
+		_, _ = s.Acquire(t.Context(), "client test")
+		time.Sleep(m.stopTime + time.Second/2)
+		stops := m.stops.Load()
+		s.expect(Unknown, m.starts.Load(), stops)
+		broken.Store(false)
+		time.Sleep(2 * time.Second)
+		s.expect(Stopping, m.starts.Load(), stops+1)
+		time.Sleep(time.Hour)
+	})
+}
+
 func TestClientDuringFailedStopIsServedByWhatStillRuns(t *testing.T) {
 	bubble(t, func(t *testing.T, m *machineRoom) {
 		m.stopErr = func(int) error { return errBroken }
@@ -220,6 +250,73 @@ func TestFailedStartHookOfARunningTargetIsNoFailure(t *testing.T) {
 		defer s.close()
 		s.acquire().Release()
 		s.expect(Ready, 1, 0)
+	})
+}
+
+// TestFailedStartBesideAStranger: somebody answers at the address, but the driver knows that it is not the target.
+func TestFailedStartBesideAStranger(t *testing.T) {
+	bubble(t, func(t *testing.T, m *machineRoom) {
+		m.startErr = func(int) error { return errBroken }
+		m.power(true)
+		time.Sleep(m.bootTime)
+		s := m.open(func(o *Options) { o.Driver = elsewhere{m} })
+		defer s.close()
+		if _, err := s.Acquire(t.Context(), "client test"); !errors.Is(err, errBroken) {
+			t.Errorf("Acquire: %v, want that the start failed", err)
+		}
+	})
+}
+
+// elsewhere is a driver whose target never runs, whoever answers.
+type elsewhere struct{ *machineRoom }
+
+func (elsewhere) Report(context.Context, driver.Op) (bool, error) { return false, nil }
+
+// TestFailedStartOfATargetThatMoves: its driver tells the address at each start, so whoever answers at the configured
+// one, after a start that has not told it, may be a stranger.
+func TestFailedStartOfATargetThatMoves(t *testing.T) {
+	bubble(t, func(t *testing.T, m *machineRoom) {
+		var broken atomic.Pointer[error]
+		broken.Store(new(error))
+		m.startErr = func(int) error { return *broken.Load() }
+		m.stopErr = m.startErr // so that it is checked as well
+		m.address = "10.0.0.7"
+		s := m.open(func(o *Options) { o.Driver = reporting{machineRoom: m} })
+		defer s.close()
+		s.acquire().Release()
+		time.Sleep(31 * time.Minute)
+		s.expect(Stopped, 1, 1)
+		broken.Store(&errBroken)
+		m.power(true)
+		time.Sleep(m.bootTime)
+		if h, err := s.Acquire(t.Context(), "client test"); !errors.Is(err, errBroken) {
+			t.Errorf("Acquire: %v at %q, want that the start failed", err, h.Address())
+		}
+		broken.Store(new(error))
+		time.Sleep(5 * time.Minute)
+		h := s.acquire()
+		if h.Address() != "10.0.0.7:80" {
+			t.Errorf("address %q, want the one that was told", h.Address())
+		}
+		h.Release()
+	})
+}
+
+// TestRestartInFrontOfAStranger: the new rouse cannot ask the driver, and somebody answers at the configured address.
+func TestRestartInFrontOfAStranger(t *testing.T) {
+	bubble(t, func(t *testing.T, m *machineRoom) {
+		m.record.Store(&state.Record{Target: "web", Epoch: 7, Moves: true})
+		m.power(true)
+		time.Sleep(m.bootTime)
+		s := m.open(func(o *Options) { o.Driver = reporting{machineRoom: m, err: errBroken} })
+		defer s.close()
+		s.expect(Unknown, 0, 0)
+		m.address = "10.0.0.7" // of the next start
+		h := s.acquire()
+		if h.Address() != "10.0.0.7:80" {
+			t.Errorf("address %q, want the one that was told", h.Address())
+		}
+		h.Release()
 	})
 }
 
@@ -302,7 +399,7 @@ func TestLearntAddressLastsForItsRun(t *testing.T) {
 		h.Release()
 		time.Sleep(31 * time.Minute)
 		s.expect(Stopped, 1, 1)
-		if r := m.record.Load(); r.Address != "" || r.MayRun {
+		if r := m.record.Load(); r.Address != "" || r.MayRun || !r.Moves {
 			t.Errorf("record after the stop: %+v", r)
 		}
 	})
@@ -330,6 +427,7 @@ func TestLateTimerIsPutOffOnce(t *testing.T) {
 	bubble(t, func(t *testing.T, m *machineRoom) {
 		tg := m.open()
 		tg.close()
+		m.rigged = true
 		s := newSupervisor(tg.Target)
 		s.machine = machine{state: Ready, mayRun: true, armed: alarmIdle}
 		s.deadline = time.Now().Add(-time.Minute)

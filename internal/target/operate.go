@@ -1,6 +1,7 @@
 package target
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"github.com/cenkalti/backoff/v5"
 
 	"github.com/rouse-proxy/rouse/internal/driver"
+	"github.com/rouse-proxy/rouse/internal/failpoint"
 	"github.com/rouse-proxy/rouse/internal/probe"
 )
 
@@ -24,6 +26,9 @@ const (
 // errDied is why a start has failed although its time is not over.
 var errDied = errors.New("it ran, but its driver says that it runs no more: it died while it booted")
 
+// errUntold is why a start that a dead rouse began is neither carried on nor failed.
+var errUntold = errors.New("nobody knows how it went")
+
 // errStillUp is why a stop that was carried out is not believed.
 var errStillUp = errors.New("the stop was carried out, but somebody still answers")
 
@@ -33,7 +38,9 @@ type job struct {
 	*Options // never written after New
 
 	op     operation
+	resume bool // a dead rouse began it: what its action has come to is asked before it is begun again
 	mayRun bool
+	lost   bool // starts tell the address, and this run's was not told: whoever answers at the one in call may be a stranger
 	call   driver.Op
 	saved  <-chan struct{} // closes when the record of what is begun is on disk; nil: it is
 }
@@ -44,6 +51,7 @@ type result struct {
 	found   finding  // of a check
 	conn    net.Conn // proved the target ready
 	address string   // learnt by a start
+	untold  bool     // of a start that was taken up: nobody knows how it went
 	err     error    // of a check: it could not tell
 }
 
@@ -54,16 +62,27 @@ func (f finding) String() string {
 // operate runs the job within its time. ctx ends when rouse does.
 func (j *job) operate(ctx context.Context) (res result) {
 	defer j.contain(&res)
-	switch j.op {
-	case opCheck:
+	j.awaitSave(ctx)
+	res = result{found: foundUnclear, err: j.mark("begin")}
+	switch {
+	case res.err != nil: // a test wants it so
+	case j.op == opCheck:
 		res = j.check(ctx)
-	case opStart:
+	case j.op == opStart:
 		res = j.start(ctx)
-	case opStop:
+	case j.op == opStop:
 		res.err = j.stop(ctx)
 	}
-	res.op = j.op
+	res.op, res.err = j.op, cmp.Or(res.err, j.mark("end"))
 	return res
+}
+
+// mark is a point before or after what an operation does.
+func (j *job) mark(when string) error {
+	if !failpoint.On {
+		return nil
+	}
+	return failpoint.Hit(j.op.String() + "." + when)
 }
 
 // check asks the driver, where it can report, and the target itself. Silence means
@@ -84,6 +103,9 @@ func (j *job) check(ctx context.Context) result {
 			return result{found: foundDown}
 		}
 	}
+	if j.lost {
+		return result{found: silence, err: reportErr}
+	}
 	conn, err := j.Prober.Once(ctx, j.call.Address)
 	switch {
 	case err == nil:
@@ -103,14 +125,15 @@ func (j *job) report(ctx context.Context, reporter driver.Reporter) (bool, error
 	return reporter.Report(ctx, j.call)
 }
 
-// start writes nothing itself: it waits until "this may run" is on disk, asks the
-// driver, then the target.
+// start asks the driver, then the target. "This may run" is on disk.
 func (j *job) start(ctx context.Context) result {
-	j.awaitSave(ctx)
 	timed, cancel := context.WithTimeout(ctx, j.StartTimeout)
 	defer cancel()
-	address, err := retry(timed, j, "start", j.Driver.Start)
-	if err != nil {
+	address, err := j.startAction(timed)
+	switch {
+	case errors.Is(err, errUntold):
+		return result{untold: true}
+	case err != nil:
 		return j.startedAnyway(ctx, fmt.Errorf("starting target %q: %w", j.Name, err))
 	}
 	if address = withPort(address, j.Options.Address); address != "" {
@@ -125,6 +148,43 @@ func (j *job) start(ctx context.Context) result {
 			j.Name, j.call.Address, j.StartTimeout, err)
 	}
 	return result{conn: conn, address: address, err: err}
+}
+
+// startAction runs the driver's action, or learns how the one ended that a dead rouse began. That one is not begun
+// again here: whether anybody still wants the target is for the machine to say.
+func (j *job) startAction(ctx context.Context) (address string, err error) {
+	if !j.resume {
+		return retry(ctx, j, "start", j.Driver.Start)
+	}
+	past, err := j.past(ctx, "start")
+	switch {
+	case err != nil:
+		return "", err
+	case past == nil || errors.Is(past.Err, driver.ErrTemporary):
+		return "", errUntold
+	}
+	return past.Address, past.Err
+}
+
+// past is what has become of the action that a dead rouse began; nil: there is no trace of it.
+func (j *job) past(ctx context.Context, action string) (*driver.Outcome, error) {
+	resumer, ok := j.Driver.(driver.Resumer)
+	if !ok {
+		return nil, nil
+	}
+	past, err := resumer.Resume(ctx, j.call)
+	if err != nil {
+		return nil, fmt.Errorf("waiting for what the last rouse began: %w", err)
+	}
+	if past.Action != action {
+		return nil, nil
+	}
+	log := j.Logger
+	if past.Err != nil {
+		log = log.With("err", past.Err)
+	}
+	log.Info("taking up what the last rouse began", "target", j.Name, "operation", action, "epoch", j.call.Epoch)
+	return &past, nil
 }
 
 // awaitReady asks the target until it answers, or until its driver, where it can
@@ -172,10 +232,16 @@ func (j *job) watchBoot(ctx context.Context, reporter driver.Reporter, died cont
 }
 
 // startedAnyway looks once more after a start that failed: "already running" is
-// the commonest failure, and the target itself knows best.
+// the commonest failure, and the target itself knows best. But if its driver says
+// that it does not run, then a stranger has got its address.
 func (j *job) startedAnyway(ctx context.Context, err error) result {
-	if ctx.Err() != nil {
+	if ctx.Err() != nil || j.lost {
 		return result{err: err}
+	}
+	if reporter, ok := j.Driver.(driver.Reporter); ok {
+		if running, reportErr := j.report(ctx, reporter); reportErr == nil && !running {
+			return result{err: err}
+		}
 	}
 	conn, probeErr := j.Prober.Once(ctx, j.call.Address)
 	if probeErr != nil {
@@ -211,12 +277,9 @@ func withPort(address, configured string) string {
 
 // stop asks the driver and believes nothing until the target is verified down.
 func (j *job) stop(ctx context.Context) error {
-	j.awaitSave(ctx)
 	timed, cancel := context.WithTimeout(ctx, j.StopTimeout)
 	defer cancel()
-	_, err := retry(timed, j, "stop", func(ctx context.Context, op driver.Op) (struct{}, error) {
-		return struct{}{}, j.Driver.Stop(ctx, op)
-	})
+	err := j.stopAction(timed)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -227,6 +290,20 @@ func (j *job) stop(ctx context.Context) error {
 		j.Logger.Warn("the stop failed, but the target is down", "target", j.Name, "err", err)
 	}
 	return nil
+}
+
+// stopAction runs the driver's action, unless the one that a dead rouse began has succeeded: whether the target is down is
+// verified anyway.
+func (j *job) stopAction(ctx context.Context) error {
+	if j.resume {
+		if past, err := j.past(ctx, "stop"); err != nil || past != nil && past.Err == nil {
+			return err
+		}
+	}
+	_, err := retry(ctx, j, "stop", func(ctx context.Context, op driver.Op) (struct{}, error) {
+		return struct{}{}, j.Driver.Stop(ctx, op)
+	})
+	return err
 }
 
 // verifyDown asks until the target is down or the time is over. After a stop that

@@ -8,6 +8,7 @@ import (
 
 	"github.com/rouse-proxy/rouse/internal/driver"
 	"github.com/rouse-proxy/rouse/internal/event"
+	"github.com/rouse-proxy/rouse/internal/failpoint"
 	"github.com/rouse-proxy/rouse/internal/probe"
 	"github.com/rouse-proxy/rouse/internal/state"
 )
@@ -44,8 +45,9 @@ type supervisor struct {
 	entered time.Time // when the machine's state was entered
 	wg      sync.WaitGroup
 
-	operating bool // an operation runs, whatever the machine believes
-	again     bool // it follows one that a fault has ended
+	running operation // that runs, whatever the machine believes
+	told    State     // that the newest event has told
+	again   bool      // it follows one that a fault has ended
 }
 
 func newSupervisor(t *Target) *supervisor {
@@ -68,6 +70,8 @@ func (s *supervisor) run(ctx context.Context) {
 		cause = because(ErrFault.Error())
 	case s.machine.undoing:
 		cause = "the last rouse ended while it was being stopped"
+	case s.machine.starting:
+		cause = "the last rouse ended while it was being started"
 	}
 	s.take(ops, input{kind: stepBooted}, cause)
 	s.read(ops)
@@ -104,7 +108,7 @@ func (s *supervisor) read(ops context.Context) {
 
 // finish takes the end of the operation.
 func (s *supervisor) finish(ops context.Context, res result) {
-	s.operating = false
+	s.running = opNone
 	s.progress.Stop()
 	if s.hurried {
 		res.err = nil // nobody heard the answer out
@@ -116,19 +120,25 @@ func (s *supervisor) finish(ops context.Context, res result) {
 	if res.address != "" {
 		s.record.Address = res.address
 	}
+	if res.op == opStart && res.err == nil && !res.untold {
+		s.record.Moves = res.address != ""
+	}
 	s.emit(event.Event{Kind: event.OperationEnded, Operation: res.op.String(), Elapsed: time.Since(s.opBegan), Err: res.err})
-	in := input{found: res.found, failed: res.err != nil}
+	in := input{found: res.found, failed: res.err != nil || res.untold}
 	cause := ""
 	switch res.op {
 	case opCheck:
 		in.kind, cause = stepChecked, "found "+res.found.String()
 	case opStart:
 		in.kind, cause = stepStarted, "it answers"
-		in.blind = errors.Is(res.err, probe.ErrCannotAsk)
+		in.blind, in.untold = errors.Is(res.err, probe.ErrCannotAsk), res.untold
 	case opStop:
 		in.kind, cause = stepStopped, "verified down"
 	}
-	if res.err != nil && res.op != opCheck {
+	switch {
+	case res.untold:
+		cause = "the start that was under way has left no trace"
+	case res.err != nil && res.op != opCheck:
 		cause = res.op.String() + " failed"
 	}
 	if first := s.queue.first; first != nil {
@@ -180,10 +190,12 @@ func (s *supervisor) take(ops context.Context, in input, why causer) {
 		s.cause = ErrEnding.Error()
 	}
 	if s.machine.state != from {
+		s.mark(from, "decided")
 		left := time.Since(s.entered)
 		s.entered = time.Now()
-		s.emit(event.Event{Kind: event.StateChanged, From: from.String(), To: s.machine.state.String(),
-			Cause: s.cause, Waiting: s.machine.waiting, Elapsed: left})
+		s.told = s.machine.state
+		s.emit(event.Event{Kind: event.StateChanged, From: from.String(), To: s.told.String(), Resumed: out.resume,
+			Cause: s.cause, Held: s.machine.held, Waiting: s.machine.waiting, Elapsed: left})
 	}
 	if out.rearm {
 		s.arm(out.alarm)
@@ -200,10 +212,20 @@ func (s *supervisor) take(ops context.Context, in input, why causer) {
 		ops, s.hurry = context.WithCancelCause(ops)
 	}
 	if out.run != opNone {
-		s.begin(ops, out.run, saved)
+		s.begin(ops, out, saved)
+	}
+	if s.machine.state != from {
+		s.mark(from, "done")
 	}
 	if s.machine.retiring && s.machine.down() {
 		s.retired()
+	}
+}
+
+// mark is a point before or after the effects of a change of state.
+func (s *supervisor) mark(from State, when string) {
+	if failpoint.On {
+		failpoint.Pass(from.String() + "-" + s.machine.state.String() + "." + when)
 	}
 }
 
@@ -237,18 +259,20 @@ func (s *supervisor) address() string {
 }
 
 // begin runs one operation beside the loop; its end comes back as a result.
-func (s *supervisor) begin(ops context.Context, op operation, saved <-chan struct{}) {
+func (s *supervisor) begin(ops context.Context, out output, saved <-chan struct{}) {
+	op := out.run
 	s.opBegan = time.Now()
 	s.progress.Reset(progressBeat)
 	j := job{
-		Options: &s.opts, op: op, mayRun: s.machine.mayRun,
+		Options: &s.opts, op: op, resume: out.resume, mayRun: s.machine.mayRun, lost: s.record.Moves && s.record.Address == "",
 		call: driver.Op{Epoch: s.machine.epoch, Reason: s.cause, Address: s.address()},
 	}
 	if op != opCheck {
 		j.saved = saved
 	}
-	s.emit(event.Event{Kind: event.OperationBegun, Operation: op.String(), Cause: s.cause})
-	s.operating = true
+	s.emit(event.Event{Kind: event.OperationBegun, Operation: op.String(), Cause: s.cause, Resumed: out.resume,
+		Held: s.machine.held, Waiting: s.machine.waiting})
+	s.running = op
 	s.wg.Go(func() { s.results <- j.operate(ops) })
 }
 

@@ -18,13 +18,18 @@ type process struct {
 	grace time.Duration
 	begun time.Time
 	tail  tail
-	ended chan error // from reap, capacity 1
-	gone  bool       // the hook's own process has ended
+	over  func(error) // told of the end before anybody else
+	ended chan error  // from reap, capacity 1
+	gone  bool        // the hook's own process has ended
 }
 
 // reap waits for the process. It may outlive the operation, when the hook is left
 // running or cannot be ended, and then keeps the hook from becoming a zombie.
-func (p *process) reap() { p.ended <- p.cmd.Wait() }
+func (p *process) reap() {
+	err := p.cmd.Wait()
+	p.over(err)
+	p.ended <- err
+}
 
 // follow logs the output until the hook has ended by itself, or ctx ends: then it
 // leaves the hook alone or ends it with its group. Nil means exit code 0.
@@ -41,10 +46,14 @@ func (p *process) follow(ctx context.Context) error {
 				continue // the tick looks after the rest of the group
 			}
 			p.tail.finish()
-			if err != nil {
-				err = explainExit(err, p.tail.quote())
+			if err == nil {
+				return nil
 			}
-			return err
+			exit, err := exitOf(err)
+			if err != nil {
+				return err
+			}
+			return exit.explain(p.tail.quote())
 		case <-tick.C:
 			p.tail.poll()
 			if end.begun() && p.gone && !groupLives(end.pid) {
@@ -80,21 +89,46 @@ func (p *process) leave() error {
 
 // cutOff is the error of a hook that ctx did not let finish.
 func (p *process) cutOff(ctx context.Context) error {
-	p.tail.finish()
-	text := "was ended after " + roughly(time.Since(p.begun)) + ": " + context.Cause(ctx).Error()
-	if deadline, ok := ctx.Deadline(); ok && errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		text = "did not finish within " + roughly(deadline.Sub(p.begun))
-	}
-	if p.hook.advice != "" {
-		text += " (" + p.hook.advice + ")"
-	}
+	c := newCut(ctx, p.hook, p.begun)
 	if !p.gone {
-		text += fmt.Sprintf("; process %d could not be ended", p.cmd.Process.Pid)
+		c.stuck = p.cmd.Process.Pid
 	}
-	if output := p.tail.quote(); output != "" {
+	p.tail.finish()
+	return c.explain(p.tail.quote())
+}
+
+// A cutoff is how a hook ended that was not let finish.
+type cutoff struct {
+	advice  string
+	after   time.Duration
+	limited bool // the time was up: after was the limit
+	cause   error
+	stuck   int // process that could not be ended
+}
+
+func newCut(ctx context.Context, h hook, begun time.Time) cutoff {
+	c := cutoff{advice: h.advice, after: time.Since(begun), cause: context.Cause(ctx)}
+	if deadline, ok := ctx.Deadline(); ok && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		c.after, c.limited = deadline.Sub(begun), true
+	}
+	return c
+}
+
+func (c cutoff) explain(output string) error {
+	text := "was ended after " + roughly(c.after) + ": " + c.cause.Error()
+	if c.limited {
+		text = "did not finish within " + roughly(c.after)
+	}
+	if c.advice != "" {
+		text += " (" + c.advice + ")"
+	}
+	if c.stuck != 0 {
+		text += fmt.Sprintf("; process %d could not be ended", c.stuck)
+	}
+	if output != "" {
 		text += "; last output: " + output
 	}
-	return &failure{text: text, causes: []error{context.Cause(ctx)}}
+	return &failure{text: text, causes: []error{c.cause}}
 }
 
 // roughly rounds d to two digits or so: 299.9996 s were meant to be 5 minutes.
