@@ -162,6 +162,20 @@ var cases = []struct {
 			91s rouse began run=7
 			91s operation begun operation=check epoch=2`},
 
+	{ruleEpoch, "an operation that an earlier rouse began",
+		waking + `
+			2s rouse began run=7
+			2s state changed from=unknown to=starting epoch=1 resumed=true
+			2s operation begun operation=start epoch=1 resumed=true
+			3s operation ended operation=start epoch=1
+			3s state changed from=starting to=ready epoch=1`,
+		waking + `
+			2s rouse began run=7
+			2s operation begun operation=check epoch=1
+			2s operation ended operation=check epoch=1
+			2s state changed from=unknown to=starting epoch=2 resumed=true
+			2s operation begun operation=start epoch=2 resumed=true`},
+
 	{ruleRefusal, "a reason",
 		asleep + "\n1s client waits client=c1\n2s client refused client=c1 error=broken elapsed=1s",
 		asleep + "\n1s client waits client=c1\n2s client refused client=c1 elapsed=1s"},
