@@ -83,3 +83,16 @@ func TestAddressOfTheLastRunIsNotUsedAgain(t *testing.T) {
 		h.Release()
 	})
 }
+
+// A fault may come between letting clients in and writing down that the stop before has failed.
+func TestNothingIsTakenUpUnderClientsAfterAFault(t *testing.T) {
+	m := machine{state: Ready, mayRun: true, starting: true, undoing: true, epoch: 3}
+	next := m.successor(1)
+	if out := next.step(input{kind: stepBooted, held: 1}); out.run != opCheck {
+		t.Errorf("it begins with a %v under a client", out.run)
+	}
+	next = m.successor(0)
+	if out := next.step(input{kind: stepBooted}); out.run != opStop || !out.resume {
+		t.Errorf("it begins with a %v, want the stop taken up", out.run)
+	}
+}

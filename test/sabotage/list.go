@@ -73,4 +73,23 @@ var mutations = []mutation{
 	// Hooks.
 	{guard: "all of our environment goes to hooks", file: "internal/driver/exec/environ.go", old: "env := make([]string, 0, 8+len(d.env))", new: "env := os.Environ()"},
 	{guard: "exit code 75 is a failure like any other", file: "internal/driver/exec/run.go", old: "		causes = append(causes, driver.ErrTemporary)\n", new: ""},
+	{guard: "a hook begins beside one whose keeper lives", file: "internal/driver/exec/leftover.go", old: "free, err = held.try(); free", new: "free = true; free"},
+	{guard: "a hook begins beside one that has lost its keeper", file: "internal/driver/exec/leftover.go", old: "	if lives {\n		return d.outlast(ctx, r)", new: "	if lives && false {\n		return d.outlast(ctx, r)"},
+	{guard: "a daemon that a hook leaves behind keeps the lock", file: "internal/driver/exec/keeper.go", old: "	syscall.CloseOnExec(lockFD)\n", new: ""},
+	{guard: "a hook of a dead rouse has no deadline", file: "internal/driver/exec/keeper.go", old: "		deadline = time.After(k.Left)\n", new: ""},
+	{guard: "the result of another run is taken for this one", file: "internal/driver/exec/outcome.go", old: "o.Event == \"\" || o.Epoch != op.Epoch {", new: "o.Event == \"\" {"},
+	{guard: "what a killed keeper has written is not read", file: "internal/driver/exec/kept.go", old: "case err == nil && o.PID != 0 && o.PID == k.pid && o.Event == k.event:", new: "case false:", pkg: "test/crash", catcher: "TestCrashMatrix"},
+
+	// Peers that vanish.
+	{guard: "a peer that has vanished is never noticed", file: "internal/relay/patrol_linux.go", old: "gone && err == nil {", new: "gone && err != nil {"},
+	{guard: "a peer that only does not read is cut", file: "internal/peek/vanished_linux.go", old: "since >= Silence", new: "since >= 0"},
+	{guard: "a link that has nothing under way is looked at for ever", file: "internal/relay/patrol_linux.go", old: "	if quiet {\n		p.forget(k)\n	}\n", new: "	_ = quiet\n"},
+
+	// A fault of rouse itself.
+	{guard: "a fault in a supervisor stops a target under its clients", file: "internal/target/fault.go", old: "undoing: m.undoing && held == 0", new: "undoing: m.undoing"},
+	{guard: "who waits through a fault is forgotten", file: "internal/target/fault.go", old: "	s.refuse(ErrFault)\n", new: ""},
+
+	// The judge of traces.
+	{guard: "the checker overlooks a stop under a client", file: "internal/trace/life.go", old: "		c.noStopUnder(lf, l, \"a stop begins\")\n", new: ""},
+	{guard: "the checker overlooks two operations at once", file: "internal/trace/life.go", old: "	if lf.op != nil {\n		c.broken(ruleOneAtATime, lf.run, l, lf.op, \"a %s begins", new: "	if false {\n		c.broken(ruleOneAtATime, lf.run, l, lf.op, \"a %s begins"},
 }
