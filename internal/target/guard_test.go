@@ -54,11 +54,10 @@ func (g *slowToGo) Report(context.Context, driver.Op) (bool, error) {
 // A target that is silent may still run, and cost money. Its driver knows.
 func TestStopIsNotOverWhileTheDriverSaysItRuns(t *testing.T) {
 	bubble(t, func(t *testing.T, m *machineRoom) {
-		g := &slowToGo{reporting: reporting{machineRoom: m}}
+		g := &slowToGo{reporting: reporting{machineRoom: m}, offAt: time.Now().Add(m.startTime + m.bootTime + 32*time.Minute)}
 		s := m.open(func(o *Options) { o.Driver = g })
 		defer s.close()
 		s.acquire().Release()
-		g.offAt = time.Now().Add(32 * time.Minute)
 		time.Sleep(31 * time.Minute)
 		s.expect(Stopping, 1, 0)
 		time.Sleep(2 * time.Minute)
