@@ -33,8 +33,8 @@ var mutations = []mutation{
 	// The supervisor that does.
 	{guard: "the count may rise behind the machine's back", file: "internal/target/supervisor.go", old: "in.held, in.used = s.door.shut()", new: "in.held, in.used = s.door.look()"},
 	{guard: "who is let in is not counted", file: "internal/target/requests.go", old: "	s.door.admit(s.queue.len())\n", new: ""},
-	{guard: "the start does not wait for the disk", file: "internal/target/operate.go", old: "	j.awaitSave(ctx)\n	res :=", new: "	res :="},
-	{guard: "a late timer is believed after a freeze", file: "internal/target/timer.go", old: "if !s.late && time.Since(s.deadline) > lateTimer {", new: "if false {"},
+	{guard: "the start does not wait for the disk", file: "internal/target/operate.go", old: "	j.awaitSave(ctx)\n	res =", new: "	res ="},
+	{guard: "a late timer is believed after a freeze", file: "internal/target/timer.go", old: "if !s.late && overdue > lateTimer {", new: "if false {"},
 	{guard: "a stop is believed while the driver says that it runs", file: "internal/target/operate.go", old: "		if running {\n			return errors.New(\"its driver says that it still runs\")\n		}\n", new: "		_ = running\n"},
 	{guard: "a stop is believed while somebody answers", file: "internal/target/operate.go", old: "	return fmt.Errorf(\"%w at %s\", errStillUp, j.call.Address)", new: "	return nil"},
 	{guard: "what the last rouse began is begun again", file: "internal/target/operate.go", old: "past != nil && past.Err == nil {", new: "past != nil && false {"},
@@ -50,7 +50,7 @@ var mutations = []mutation{
 	{guard: "a clock that was set back lengthens a cooldown", file: "internal/state/state.go", old: "	r.Since, r.LastUsed = earlier(r.Since, now), earlier(r.LastUsed, now)\n", new: "	_ = now\n"},
 
 	// The connection.
-	{guard: "a client that is not served sees a clean end (goroutines)", file: "internal/proxy/client.go", old: "	reset(c.conn)\n", new: "	_ = c.conn.Close()\n"},
+	{guard: "a client that is not served sees a clean end (goroutines)", file: "internal/proxy/client.go", old: "	reset(c.conn)\n	e := event", new: "	_ = c.conn.Close()\n	e := event"},
 	{guard: "a client that is not served sees a clean end (loops)", file: "internal/proxy/end_linux.go", old: "	loop.Reset(int(g.fd))\n", new: "	loop.Close(int(g.fd))\n"},
 	{guard: "a hold is never given back (goroutines)", file: "internal/proxy/client.go", old: "		defer hold.Release()\n", new: ""},
 	{guard: "a hold is never given back (loops)", file: "internal/proxy/end_linux.go", old: "	if g.held {\n		g.hold.Release()\n	}\n", new: ""},
