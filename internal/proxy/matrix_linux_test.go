@@ -42,6 +42,7 @@ func onBothPaths(t *testing.T, f func(*scene)) {
 			s.client = s.village.client()
 			defer s.client.Close()
 			s.counts(0, 1)
+			until(t, "the start is under way", func() bool { return s.starts.Load() == 1 }) // who leaves before it began, wakes nobody
 			f(s)
 			s.counts(0, 0)
 		})
