@@ -192,7 +192,8 @@ func TestResetsArePassedOnForAClientThatCameAsleep(t *testing.T) {
 	}
 }
 
-var early = noise(100 << 10)
+// early finds room in the kernel while nobody reads it.
+var early = noise(32 << 10)
 
 func (s *scene) clientResetsIdle() {
 	hangUp(s.client)
