@@ -144,9 +144,10 @@ func (k *keeping) obey(in *json.Decoder) {
 
 // start starts the hook, and writes down which process it is.
 func (k *keeping) start() bool {
+	argv, env := converted[string](k.Argv), converted[string](k.Env)
 	for try := 1; ; try++ {
 		k.cmd = &osexec.Cmd{
-			Path: k.Argv[0], Args: k.Argv, Env: k.Env,
+			Path: argv[0], Args: argv, Env: env,
 			Stdout: os.Stdout, Stderr: os.Stderr, SysProcAttr: ownGroup(),
 		}
 		k.result.Began = time.Now()
@@ -164,7 +165,7 @@ func (k *keeping) start() bool {
 	k.result.PID = k.cmd.Process.Pid
 	k.result.Within = k.Left
 	r := record{Event: k.Event, PID: k.result.PID, Epoch: k.Epoch, Began: k.result.Began.Round(0), Deadline: k.Deadline}
-	if err := noteHook(k.Record, r); err != nil {
+	if err := noteHook(string(k.Record), r); err != nil {
 		k.say(message{Warning: notRecorded, Err: err.Error()})
 	}
 	k.point("keep-recorded")
@@ -261,15 +262,15 @@ func (k *keeping) finish() {
 	}
 	if r := &k.result; k.Result != "" && r.PID != 0 {
 		if r.done() {
-			r.Left = readLeft(k.Result)
+			r.Left = readLeft(string(k.Result))
 		}
-		removeResult(k.Result)
+		removeResult(string(k.Result))
 	}
-	if err := replaceFile(k.Outcome, k.result); err != nil {
+	if err := replaceFile(string(k.Outcome), k.result); err != nil {
 		k.say(message{Warning: "result of a hook cannot be kept; after a crash it would be missing", Err: err.Error()})
 	}
 	k.point("keep-written")
-	if err := removeFile(k.Record); err != nil {
+	if err := removeFile(string(k.Record)); err != nil {
 		k.say(message{Warning: "record of a hook cannot be removed", Err: err.Error()})
 	}
 	if k.Locked {

@@ -165,8 +165,8 @@ func (k *kept) abandon() {
 // instruct sends the plan. From its last byte on the keeper alone has the lock.
 func (k *kept) instruct(ctx context.Context, d *Driver) error {
 	p := plan{
-		Event: k.event, Epoch: k.op.Epoch, Argv: k.argv, Env: k.env, Grace: d.grace, LogAt: k.tail.offset,
-		Record: d.recordPath, Outcome: d.outcomePath, Result: k.output, Locked: k.lock != nil,
+		Event: k.event, Epoch: k.op.Epoch, Argv: converted[raw](k.argv), Env: converted[raw](k.env), Grace: d.grace, LogAt: k.tail.offset,
+		Record: raw(d.recordPath), Outcome: raw(d.outcomePath), Result: raw(k.output), Locked: k.lock != nil,
 	}
 	p.Logged = k.tail.file != nil && k.tail.file != d.output.memory
 	if deadline, limited := ctx.Deadline(); limited {
