@@ -60,12 +60,15 @@ type keeping struct {
 // keep does the work of a keeper. Until the plan has come whole nothing is started,
 // so rouse may give up a keeper that is not ready, or die itself.
 func keep() error {
+	if _, err := syscall.GetsockoptInt(controlFD, syscall.SOL_SOCKET, syscall.SO_TYPE); err != nil {
+		return fmt.Errorf("it is started by rouse only: %w", err)
+	}
 	syscall.CloseOnExec(lockFD)
 	standFast()
 	nameProcess()
 	warmThreads()
 	if err := syscall.SetNonblock(controlFD, true); err != nil {
-		return fmt.Errorf("it is started by rouse only: %w", err)
+		return fmt.Errorf("its socket to rouse: %w", err)
 	}
 	control := os.NewFile(controlFD, "control")
 	k := &keeping{out: json.NewEncoder(control), orders: make(chan order, 1), ended: make(chan error, 1)}

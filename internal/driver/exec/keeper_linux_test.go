@@ -366,3 +366,27 @@ func TestKeeperGetsPathsAndEnvironmentByteForByte(t *testing.T) {
 		t.Error("the keeper has left its files elsewhere")
 	}
 }
+
+func TestKeeperThatIsStuckEarlierThanRouseIsHeard(t *testing.T) {
+	r := newRig(t, "nothing", Options{})
+	r.keeper = animal("keeper-stuck")
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if _, err := r.Start(ctx, anOp); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "did not finish within") {
+		t.Errorf("error is %v", err)
+	}
+}
+
+func TestKeeperThatAPersonStartsEnds(t *testing.T) {
+	r := newRig(t, "nothing", Options{})
+	cmd := osexec.CommandContext(t.Context(), r.keeper, keeperWord)
+	cmd.Args[0] = os.Args[0]
+	typed, err := cmd.StdinPipe() // and nobody types
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer typed.Close()
+	if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "started by rouse only") {
+		t.Errorf("%v: %s", err, out)
+	}
+}
