@@ -142,17 +142,20 @@ func socketPair() (ours, theirs *os.File, err error) {
 // ready waits until the keeper asks for the plan. Without one it starts nothing, so
 // that it can be killed.
 func (k *kept) ready(ctx context.Context) error {
+	ready := false
 	select {
-	case m, ok := <-k.said:
-		if ok && m.Ready {
-			return nil
-		}
-		k.abandon()
-		return fmt.Errorf("%w: it ended at once: %v", errNoKeeper, k.died)
+	case m := <-k.said:
+		ready = m.Ready
 	case <-ctx.Done():
-		k.abandon()
+	}
+	if ready && ctx.Err() == nil {
+		return nil
+	}
+	k.abandon()
+	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
+	return fmt.Errorf("%w: it ended at once: %v", errNoKeeper, k.died)
 }
 
 // abandon ends a keeper that has no plan.
