@@ -9,13 +9,12 @@ import (
 	"os"
 	osexec "os/exec"
 	"os/signal"
-	"runtime"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/rouse-proxy/rouse/internal/failpoint"
+	"github.com/rouse-proxy/rouse/internal/threads"
 )
 
 // keeperWord is the first argument of a keeper.
@@ -66,7 +65,7 @@ func keep() error {
 	syscall.CloseOnExec(lockFD)
 	standFast()
 	nameProcess()
-	warmThreads()
+	threads.Warm(2) // while nothing has been started yet: one that is refused later would end the keeper
 	if err := syscall.SetNonblock(controlFD, true); err != nil {
 		return fmt.Errorf("its socket to rouse: %w", err)
 	}
@@ -103,28 +102,6 @@ func standFast() {
 			signal.Notify(nothing, s)
 		}
 	}
-}
-
-// warmThreads makes the runtime start the threads that a keeper needs while nothing
-// has been started yet: one that the system refuses later would end the keeper.
-func warmThreads() {
-	const threads = 2
-	var arrived, left sync.WaitGroup
-	arrived.Add(threads)
-	all := make(chan struct{})
-	for range threads {
-		left.Go(func() { occupy(&arrived, all) })
-	}
-	arrived.Wait()
-	close(all)
-	left.Wait()
-}
-
-func occupy(arrived *sync.WaitGroup, all <-chan struct{}) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	arrived.Done()
-	<-all
 }
 
 // point is one at which a test can end the keeper.
