@@ -49,8 +49,9 @@
 // Status and readiness commands wait for the lock as well but run without it, and
 // without a keeper: they only ask, so they are told to end when rouse ends, and one
 // that outlives a crash harms nobody. Where there can be no keeper (another system, a
-// program that does not call RunKeeper, no thread to be had) starts and stops run as
-// processes of ours, with a record: a hook that runs is worth more than its result.
+// program that does not call RunKeeper or, but on Linux, has been replaced by another
+// version, no thread to be had) starts and stops run as processes of ours, with a
+// record: a hook that runs is worth more than its result.
 //
 // # Ending a hook
 //

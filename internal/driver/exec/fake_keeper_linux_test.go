@@ -11,7 +11,7 @@ import (
 
 func TestHookWithoutAKeeperRunsAllTheSame(t *testing.T) {
 	for name, keeper := range map[string]string{
-		"missing": "/no/such/program", "ends": animal("keeper-ends"), "cannot start it": animal("keeper-cannot-start"),
+		"missing": "/no/such/program", "ends": animal("keeper-ends"), "cannot start it": animal("keeper-cannot-start"), "of another rouse": animal("keeper-newer"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, "address-good", Options{})

@@ -71,7 +71,7 @@ func keep() error {
 	}
 	control := os.NewFile(controlFD, "control")
 	k := &keeping{out: json.NewEncoder(control), orders: make(chan order, 1), ended: make(chan error, 1)}
-	k.say(message{Ready: true})
+	k.say(message{Ready: planFormat})
 	in := json.NewDecoder(control)
 	if err := in.Decode(&k.plan); err != nil {
 		return fmt.Errorf("no plan came: %w", err)

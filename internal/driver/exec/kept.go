@@ -145,7 +145,7 @@ func (k *kept) ready(ctx context.Context) error {
 	ready := false
 	select {
 	case m := <-k.said:
-		ready = m.Ready
+		ready = m.Ready == planFormat
 	case <-ctx.Done():
 	}
 	if ready && ctx.Err() == nil {
@@ -155,7 +155,7 @@ func (k *kept) ready(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	return fmt.Errorf("%w: it ended at once: %v", errNoKeeper, k.died)
+	return fmt.Errorf("%w: it ended at once, or is of another rouse: %v", errNoKeeper, k.died)
 }
 
 // abandon ends a keeper that has no plan.

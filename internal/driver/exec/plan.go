@@ -5,6 +5,10 @@ import (
 	"time"
 )
 
+// planFormat tells the plans and messages of one rouse from those of another, whose program may have taken the place of
+// ours where the system cannot start the one that runs.
+const planFormat = 1
+
 // A plan is what a keeper is to do. It goes over a socket: neither arguments nor
 // environment of a keeper tell anybody what the hook gets.
 type plan struct {
@@ -57,7 +61,7 @@ type order struct {
 
 // A message is what a keeper tells rouse. Of all but Err one field is set.
 type message struct {
-	Ready   bool     `json:"ready,omitempty"`   // waits for the plan; nothing was started
+	Ready   int      `json:"ready,omitempty"`   // waits for a plan of this format; nothing was started
 	PID     int      `json:"pid,omitempty"`     // the hook runs
 	Stuck   bool     `json:"stuck,omitempty"`   // the hook could not be ended; the keeper waits on
 	Outcome *outcome `json:"outcome,omitempty"` // the hook has ended, and the lock is free
