@@ -345,8 +345,12 @@ func (j *job) verifyDown(ctx, timed context.Context, stopErr error) error {
 	return fmt.Errorf("not down after %v: %w", j.StopTimeout, last)
 }
 
-// silent is nil when nobody answers at the target's address.
+// silent is nil when nobody answers at the target's address, or when nobody knows it: an answer at the one in call says
+// nothing then, and the stop would be carried out for ever.
 func (j *job) silent(ctx context.Context) error {
+	if j.lost {
+		return nil
+	}
 	conn, err := j.Prober.Once(ctx, j.call.Address)
 	switch {
 	case errors.Is(err, probe.ErrCannotAsk):

@@ -16,10 +16,11 @@ import (
 // rouse began.
 type resuming struct {
 	*machineRoom
-	past driver.Outcome
-	err  error
-	left time.Duration // how long that action still runs
-	lit  bool          // it has switched the target on
+	past  driver.Outcome
+	err   error
+	since time.Time     // of the record
+	left  time.Duration // how long that action still runs
+	lit   bool          // it has switched the target on
 }
 
 func (r *resuming) Resume(ctx context.Context, op driver.Op) (driver.Outcome, error) {
@@ -36,6 +37,9 @@ func (r *resuming) Resume(ctx context.Context, op driver.Op) (driver.Outcome, er
 	if op.Epoch != 7 {
 		r.t.Errorf("asked for epoch %d, want the one of the record", op.Epoch)
 	}
+	if !op.Since.Equal(r.since) {
+		r.t.Errorf("asked for the run since %v, want since %v", op.Since, r.since)
+	}
 	return r.past, r.err
 }
 
@@ -44,7 +48,7 @@ func (r *resuming) Resume(ctx context.Context, op driver.Op) (driver.Outcome, er
 func (m *machineRoom) takeUp(was state.Record, past driver.Outcome, change ...func(*resuming)) *stay {
 	was.Target, was.MayRun, was.Epoch, was.Since = "web", true, 7, time.Now()
 	m.record.Store(&was)
-	r := &resuming{machineRoom: m, past: past}
+	r := &resuming{machineRoom: m, past: past, since: was.Since}
 	for _, f := range change {
 		f(r)
 	}

@@ -44,7 +44,7 @@ var mutations = []mutation{
 
 	// What survives a crash.
 	{guard: "the record is not synced before it is shown", file: "internal/state/disk.go", old: "		err = f.Sync()\n", new: "		err = nil\n"},
-	{guard: "the directory is not synced", file: "internal/state/disk.go", old: "d.disk.syncDir(d.path)); err", new: "nil); err"},
+	{guard: "the directory is not synced", file: "internal/state/disk.go", old: "err = d.disk.syncDir(d.path)", new: "err = nil"},
 	{guard: "a record is written in place", file: "internal/state/disk.go", old: "temp := tempPath(path)", new: "temp := path"},
 	{guard: "a checksum that does not match is accepted", file: "internal/state/codec.go", old: "if !bytes.Equal(data[:len(head)+1], header(line)) {", new: "if false {"},
 	{guard: "a clock that was set back lengthens a cooldown", file: "internal/state/state.go", old: "	r.Since, r.LastUsed = earlier(r.Since, now), earlier(r.LastUsed, now)\n", new: "	_ = now\n"},
@@ -77,8 +77,10 @@ var mutations = []mutation{
 	{guard: "a hook begins beside one that has lost its keeper", file: "internal/driver/exec/leftover.go", old: "	if lives {\n		return d.outlast(ctx, r)", new: "	if lives && false {\n		return d.outlast(ctx, r)"},
 	{guard: "a daemon that a hook leaves behind keeps the lock", file: "internal/driver/exec/keeper.go", old: "	syscall.CloseOnExec(lockFD)\n", new: ""},
 	{guard: "a hook of a dead rouse has no deadline", file: "internal/driver/exec/keeper.go", old: "		deadline = time.After(k.Left)\n", new: ""},
-	{guard: "the result of another run is taken for this one", file: "internal/driver/exec/outcome.go", old: "o.Event == \"\" || o.Epoch != op.Epoch {", new: "o.Event == \"\" {"},
-	{guard: "what a killed keeper has written is not read", file: "internal/driver/exec/kept.go", old: "case err == nil && o.PID != 0 && o.PID == k.pid && o.Event == k.event:", new: "case false:", pkg: "test/crash", catcher: "TestCrashMatrix"},
+	{guard: "the result of another run is taken for this one", file: "internal/driver/exec/outcome.go", old: "o.Event == \"\" || o.Epoch != op.Epoch || stale {", new: "o.Event == \"\" || stale {"},
+	{guard: "what a killed keeper has written is not read", file: "internal/driver/exec/kept.go", old: "case err == nil && o.PID != 0 && o.PID == k.pid && o.Event == k.event:", new: "case false:", catcher: "TestKeeperThatIsKilledBeforeItTellsItsResultHasWrittenIt"},
+	{guard: "the stop of an earlier run is taken for that of this one", file: "internal/driver/exec/outcome.go", old: "stale := o.Event ==", new: "stale := false && o.Event ==", catcher: "TestStopOfARunThatWasFoundLaterIsNotTakenForDone"},
+	{guard: "a stranger keeps a target from being stopped", file: "internal/target/operate.go", old: "	if j.lost {\n		return nil\n	}\n", new: "", catcher: "TestStrangerDoesNotKeepATargetThatMovesFromBeingStopped"},
 
 	// Peers that vanish.
 	{guard: "a peer that has vanished is never noticed", file: "internal/relay/patrol_linux.go", old: "gone && err == nil {", new: "gone && err != nil {"},

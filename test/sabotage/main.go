@@ -1,6 +1,6 @@
 // Sabotage breaks rouse's own guards, one line at a time, and expects the tests to notice.
 // It applies each mutation of the list through a build overlay, so that the tree stays as it is,
-// runs the test that is known to catch it, and prints which did. With -all it runs all tests of the
+// runs the test that is known to catch it, or all of the package, and prints which did. With -all it runs all tests of the
 // package instead, and so finds the catcher anew.
 package main
 
@@ -27,7 +27,7 @@ type mutation struct {
 	file     string // below the root of the module
 	old, new string // old stands there exactly once
 	pkg      string // whose tests must notice; the file's own if empty
-	catcher  string // the test that is known to
+	catcher  string // the test that is known to; empty: whichever it is
 }
 
 func (m mutation) dir() string {
@@ -136,7 +136,7 @@ func (r runner) try(ctx context.Context, n int, m mutation) verdict {
 	ctx, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()
 	args := []string{"test", "-overlay=" + overlay, "-count=1", "-failfast", "-timeout=90s", "-vet=off"}
-	if !r.all {
+	if !r.all && m.catcher != "" {
 		args = append(args, "-run=^"+m.catcher+"$")
 	}
 	cmd := exec.CommandContext(ctx, "go", append(args, "./"+m.dir())...)

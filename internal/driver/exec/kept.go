@@ -142,17 +142,20 @@ func socketPair() (ours, theirs *os.File, err error) {
 // ready waits until the keeper asks for the plan. Without one it starts nothing, so
 // that it can be killed.
 func (k *kept) ready(ctx context.Context) error {
+	ready := false
 	select {
-	case m, ok := <-k.said:
-		if ok && m.Ready {
-			return nil
-		}
-		k.abandon()
-		return fmt.Errorf("%w: it ended at once: %v", errNoKeeper, k.died)
+	case m := <-k.said:
+		ready = m.Ready == planFormat
 	case <-ctx.Done():
-		k.abandon()
+	}
+	if ready && ctx.Err() == nil {
+		return nil
+	}
+	k.abandon()
+	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
+	return fmt.Errorf("%w: it ended at once, or is of another rouse: %v", errNoKeeper, k.died)
 }
 
 // abandon ends a keeper that has no plan.
@@ -165,8 +168,8 @@ func (k *kept) abandon() {
 // instruct sends the plan. From its last byte on the keeper alone has the lock.
 func (k *kept) instruct(ctx context.Context, d *Driver) error {
 	p := plan{
-		Event: k.event, Epoch: k.op.Epoch, Argv: k.argv, Env: k.env, Grace: d.grace, LogAt: k.tail.offset,
-		Record: d.recordPath, Outcome: d.outcomePath, Result: k.output, Locked: k.lock != nil,
+		Event: k.event, Epoch: k.op.Epoch, Argv: converted[raw](k.argv), Env: converted[raw](k.env), Grace: d.grace, LogAt: k.tail.offset,
+		Record: raw(d.recordPath), Outcome: raw(d.outcomePath), Result: raw(k.output), Locked: k.lock != nil,
 	}
 	p.Logged = k.tail.file != nil && k.tail.file != d.output.memory
 	if deadline, limited := ctx.Deadline(); limited {
