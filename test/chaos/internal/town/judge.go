@@ -1,0 +1,178 @@
+//go:build linux
+
+package town
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rouse-proxy/rouse/internal/fakecloud"
+	"github.com/rouse-proxy/rouse/test/chaos/internal/crowd"
+)
+
+// A Result is what the judges say of a round.
+type Result struct {
+	Seed       uint64
+	Round      int
+	Nemeses    []string // that were at work
+	LeftOut    []string // that the plan has, but the machine cannot do
+	Wakes      int
+	Runs       int // of rouse
+	Clients    map[crowd.Outcome]int
+	Bytes      int64 // that came back and were right
+	Billed     float64
+	Needed     float64
+	Stranded   int
+	Events     int // lines of the trace
+	Faults     map[fakecloud.Kind]int
+	Took       time.Duration
+	Violations []string
+	Dir        string
+}
+
+// judge asks everybody.
+func (t *Town) judge(r fakecloud.Reading, verdicts []crowd.Verdict) (*Result, error) {
+	t.judgeMeter(r)
+	t.judgeClients(verdicts)
+	t.judgeLog()
+	t.judgeDeaths()
+	events, err := t.judgeTrace()
+	if err != nil {
+		return nil, err
+	}
+	t.cloud.end()
+	t.judgeLeftovers()
+	result := &Result{
+		Seed: t.Plan.Seed, Round: t.Plan.Round, Wakes: r.Starts, Runs: t.rouse.runs, Clients: map[crowd.Outcome]int{},
+		Billed: r.Billed, Needed: r.Needed, Events: events, Faults: r.Faults,
+		Took: time.Since(t.began), Violations: t.complaints, Dir: t.Dir,
+	}
+	if r.State != fakecloud.Stopped {
+		result.Stranded = 1
+	}
+	for _, a := range t.Plan.Acts {
+		if t.Tools.Missing(nemeses[a.Nemesis].tool) {
+			result.LeftOut = append(result.LeftOut, a.Nemesis)
+		} else {
+			result.Nemeses = append(result.Nemeses, a.Nemesis)
+		}
+	}
+	for _, v := range verdicts {
+		result.Clients[v.Outcome]++
+		result.Bytes += v.Checked
+	}
+	return result, nil
+}
+
+// judgeMeter reads the provider's own account.
+func (t *Town) judgeMeter(r fakecloud.Reading) {
+	if r.Overlaps > 0 || r.StatusOverlaps > 0 {
+		t.complain("%d operations overlapped, and %d status calls", r.Overlaps, r.StatusOverlaps)
+	}
+	if r.UnderClient > 0 {
+		t.complain("%d stops were asked for under a client", r.UnderClient)
+	}
+	if r.StrangerBytes > 0 {
+		t.complain("a stranger got %d bytes", r.StrangerBytes)
+	}
+	for _, p := range r.Problems {
+		t.complain("the cloud says: %s", p)
+	}
+}
+
+// judgeClients believes them all, but for a clean end that the kernel of a killed rouse may have made.
+func (t *Town) judgeClients(verdicts []crowd.Verdict) {
+	mild := !slices.ContainsFunc(t.Plan.Acts, func(a Act) bool { return !nemeses[a.Nemesis].mild })
+	for _, v := range verdicts {
+		bad := false
+		switch v.Outcome {
+		case crowd.Wrong, crowd.Silent, crowd.Broken:
+			bad = true
+		case crowd.Early:
+			bad = !t.rouse.diedWithin(v.Born, v.Ended)
+		case crowd.Served, crowd.Left:
+		default:
+			bad = mild && len(t.rouse.deaths) == 0
+		}
+		if bad {
+			t.complain("client %d (%s, %s) saw %s: %s", v.ID, v.Kind, v.Local, v.Outcome, v.Detail)
+		}
+	}
+}
+
+// diedWithin says whether rouse's process ended in a span of time.
+func (r *rouse) diedWithin(from, to time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.ContainsFunc(r.dead, func(s span) bool { return !s.begin.Before(from) && !s.begin.After(to) })
+}
+
+// judgeLog looks for what no log may have.
+func (t *Town) judgeLog() {
+	data, err := os.ReadFile(filepath.Join(t.Dir, "rouse.log"))
+	if err != nil {
+		t.complain("rouse's log cannot be read: %v", err)
+	}
+	for _, bad := range []string{"panic:", "DATA RACE", "fatal error:", `"msg":"panic`} {
+		if bytes.Contains(data, []byte(bad)) && !(bad == "fatal error:" && t.starved()) {
+			t.complain("rouse's log has %q", bad)
+		}
+	}
+}
+
+// starved says whether rouse was refused threads, without which a Go program ends.
+func (t *Town) starved() bool {
+	return slices.ContainsFunc(t.Plan.Acts, func(a Act) bool { return nemeses[a.Nemesis].tool == controlGroup })
+}
+
+// judgeDeaths wants to have asked for each end of rouse.
+func (t *Town) judgeDeaths() {
+	for _, d := range t.rouse.deaths {
+		if !t.starved() {
+			t.complain("rouse ended by itself %.3fs after the beginning: %s", d.at.Sub(t.began).Seconds(), d.how)
+		}
+	}
+}
+
+// judgeTrace asks rouse's own checker, and returns how many lines there were.
+func (t *Town) judgeTrace() (int, error) {
+	path := filepath.Join(t.Dir, traceFile)
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.tell(fmt.Sprint("rouse has left no trace: ", err))
+		return 0, nil
+	}
+	out, err := exec.Command(t.Rouse, "trace", "check", path).CombinedOutput()
+	if writeErr := os.WriteFile(filepath.Join(t.Dir, "check.txt"), out, 0o644); writeErr != nil {
+		return 0, writeErr
+	}
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		t.complain("the trace breaks a rule (%v): %s", exit, firstLines(string(out), 6))
+	} else if err != nil {
+		return 0, fmt.Errorf("checking the trace: %w", err)
+	}
+	return bytes.Count(data, []byte("\n")), nil
+}
+
+func firstLines(s string, n int) string {
+	lines := strings.SplitN(strings.TrimSpace(s), "\n", n+1)
+	return strings.Join(lines[:min(n, len(lines))], "; ")
+}
+
+// judgeLeftovers wants nobody but us in the cell.
+func (t *Town) judgeLeftovers() {
+	deadline := time.Now().Add(5 * time.Second)
+	for len(others()) > 0 && time.Now().Before(deadline) {
+		time.Sleep(10 * time.Millisecond)
+	}
+	if left := others(); len(left) > 0 {
+		t.complain("processes were left: %s", strings.Join(left, "; "))
+	}
+}

@@ -1,0 +1,45 @@
+//go:build linux
+
+package town
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/rouse-proxy/rouse/internal/fakecloud"
+)
+
+// cloudNemeses are the faults of the provider.
+func cloudNemeses() []nemesis {
+	counted := func(k fakecloud.Kind, mild bool) nemesis {
+		return nemesis{name: string(k), least: time.Second, most: 4 * time.Second, excused: true, mild: mild, begin: counter(k)}
+	}
+	timed := func(k fakecloud.Kind, most time.Duration, mild bool) nemesis {
+		return nemesis{name: string(k), least: time.Second, most: 4 * time.Second, mild: mild, begin: lasting(k, most)}
+	}
+	return []nemesis{
+		counted(fakecloud.Throttle, true), counted(fakecloud.Quota, false), counted(fakecloud.StartFails, false),
+		counted(fakecloud.StopFails, true), counted(fakecloud.Stockout, false), counted(fakecloud.Stranger, true),
+		timed(fakecloud.SlowBoot, 3*time.Second, true), timed(fakecloud.LatePort, 2*time.Second, true),
+		timed(fakecloud.Flap, time.Second, false), timed(fakecloud.Forwarder, time.Second, true),
+		timed(fakecloud.StuckStopping, 4*time.Second, true),
+		timed(fakecloud.Crash, 10*time.Millisecond, false), timed(fakecloud.Preempt, 10*time.Millisecond, false),
+		timed(fakecloud.AppDies, 10*time.Millisecond, false),
+	}
+}
+
+// counter lets a fault happen once or twice, at the next operations.
+func counter(k fakecloud.Kind) func(context.Context, *Town, Act) (func() error, error) {
+	return func(_ context.Context, t *Town, a Act) (func() error, error) {
+		return nil, t.cloud.inject(fmt.Sprintf("%s=%d", k, 1+a.Amount%2))
+	}
+}
+
+// lasting lets a fault happen that takes a while.
+func lasting(k fakecloud.Kind, most time.Duration) func(context.Context, *Town, Act) (func() error, error) {
+	return func(_ context.Context, t *Town, a Act) (func() error, error) {
+		d := time.Duration(1+a.Amount%int(most.Milliseconds())) * time.Millisecond
+		return nil, t.cloud.inject(fmt.Sprintf("%s=%v", k, d))
+	}
+}
