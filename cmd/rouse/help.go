@@ -10,6 +10,7 @@ client has left and the cooldown has passed, rouse runs your stop hook.
 Usage:
   rouse --target-ip=HOST --target-port=PORT --hook-start-svc=PATH --hook-stop-svc=PATH [flags]
   rouse demo                see it work on this machine, with nothing to install or to set up
+  rouse trace check FILE    whether a rouse that wrote a trace has kept its promises
   rouse version             which rouse this is
   rouse completion SHELL    a completion script for bash, zsh, fish or powershell
 

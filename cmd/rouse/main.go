@@ -105,6 +105,9 @@ func report(out io.Writer, err error) int {
 	problems, ok := errors.AsType[config.Problems](err)
 	if !ok {
 		fmt.Fprintf(out, "rouse: %v\n", err)
+		if _, unread := errors.AsType[notATrace](err); unread {
+			return exitUsage
+		}
 		return exitFailed
 	}
 	fmt.Fprintln(out, "rouse: the command line is wrong; nothing was started")

@@ -46,7 +46,7 @@ func newRoot(std streams, problems config.Problems) *cobra.Command {
 	}
 	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { printHelp(cmd.OutOrStdout(), cmd) })
 	root.SetFlagErrorFunc(flagProblem)
-	root.AddCommand(newVersion(), newDemo(std), newDemoService())
+	root.AddCommand(newVersion(), newDemo(std), newDemoService(), newTrace())
 	completeOnly(root)
 	return root
 }
@@ -101,7 +101,7 @@ func serve(ctx context.Context, cfg *config.Config, std streams) error {
 	out := newPatientWriter(std.err)
 	go out.run()
 	defer out.close()
-	daemon, err := app.New(app.Options{Config: cfg, Logger: newLogger(cfg, out, isTerminal(std.err))})
+	daemon, err := app.New(app.Options{Config: cfg, Logger: newLogger(cfg, out, isTerminal(std.err)), Version: version()})
 	if err != nil {
 		return err
 	}

@@ -25,6 +25,7 @@ import (
 	"github.com/rouse-proxy/rouse/internal/relay"
 	"github.com/rouse-proxy/rouse/internal/state"
 	"github.com/rouse-proxy/rouse/internal/target"
+	"github.com/rouse-proxy/rouse/internal/trace"
 )
 
 // errDrained is why clients are cut that outstay the drain.
@@ -35,9 +36,10 @@ const storeTimeout = 2 * time.Second
 
 // Options say what to run. Config is needed.
 type Options struct {
-	Config *config.Config
-	Logger *slog.Logger
-	Sinks  []func(event.Event) // told of every event, beside the log
+	Config  *config.Config
+	Logger  *slog.Logger
+	Version string              // of the program, for the trace
+	Sinks   []func(event.Event) // told of every event, beside the log
 }
 
 // An App is the daemon.
@@ -46,6 +48,7 @@ type App struct {
 	logger    *slog.Logger
 	events    *event.Log
 	store     *state.Dir
+	trace     *trace.Writer    // nil: none is wanted
 	parts     map[string]*part // by target name
 	loops     *loop.Group      // nil where there are none
 	slots     *gate.Slots
@@ -67,10 +70,6 @@ func New(opts Options) (_ *App, err error) {
 	if a.logger == nil {
 		a.logger = slog.New(slog.DiscardHandler)
 	}
-	a.events = event.NewLog(append([]func(event.Event){logSink(a.logger)}, opts.Sinks...)...)
-	if len(opts.Sinks) == 0 {
-		a.events = a.events.AtLeast(leastLevel(a.logger))
-	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.close())
@@ -80,6 +79,9 @@ func New(opts Options) (_ *App, err error) {
 		return nil, problems
 	}
 	if err := a.openState(); err != nil {
+		return nil, err
+	}
+	if err := a.openEvents(opts); err != nil {
 		return nil, err
 	}
 	for _, t := range a.cfg.Targets {
@@ -97,26 +99,6 @@ func New(opts Options) (_ *App, err error) {
 		return nil, err
 	}
 	return a, nil
-}
-
-// logSink writes every event to the log.
-func logSink(logger *slog.Logger) func(event.Event) {
-	return func(e event.Event) {
-		level := e.Level()
-		if logger.Enabled(context.Background(), level) {
-			logger.LogAttrs(context.Background(), level, string(e.Kind), e.Attrs()...)
-		}
-	}
-}
-
-// leastLevel is the lowest level that is logged.
-func leastLevel(logger *slog.Logger) slog.Level {
-	for _, level := range []slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn} {
-		if logger.Enabled(context.Background(), level) {
-			return level
-		}
-	}
-	return slog.LevelError
 }
 
 func (a *App) openState() error {
@@ -204,6 +186,9 @@ func (a *App) Run(ctx context.Context) error {
 	var lives sync.WaitGroup
 	for _, p := range a.parts {
 		lives.Go(func() { p.run(living) })
+	}
+	if a.trace != nil {
+		go a.trace.Run() // close ends it
 	}
 	if a.loops != nil {
 		a.loops.Start()

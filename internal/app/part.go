@@ -34,6 +34,7 @@ func (a *App) addTarget(t config.Target) error {
 	drv, err := exec.New(exec.Options{
 		Target: t.Name, Start: t.Hooks.Start, Stop: t.Hooks.Stop, Status: t.Hooks.Status, Ready: t.Probe.Command,
 		Dir: a.store.Path(), Stem: state.Stem(t.Name), Env: t.Hooks.Env, Logger: a.logger,
+		Told: func(r exec.HookRun) { a.tellHook(t.Name, r) },
 	})
 	if err != nil {
 		return fmt.Errorf("target %q: %w", t.Name, err)

@@ -25,6 +25,7 @@ type Config struct {
 	LogLevel  slog.Level    // the least that is logged: one of slog's four levels
 	Drain     time.Duration // how long live connections may last once rouse is to end; 0: cut at once
 	OnExit    OnExit        // what becomes of the targets when rouse ends
+	Trace     string        // file to which all events are appended; empty: none
 }
 
 // A Target is a thing that sleeps and wakes.

@@ -27,6 +27,7 @@ type Flags struct {
 	StateDir       string
 	LogFormat      string
 	LogLevel       string
+	Trace          string
 	given          map[string]int // how often each flag was given, by name
 }
 
@@ -173,5 +174,7 @@ func (f *Flags) daemonFlags() []Definition {
 			Usage: "how log lines look: text, json, or auto, which is text on a terminal and else json"},
 		{Name: "log-level", Placeholder: "WORD", Group: GroupDaemon, one: &f.LogLevel, Default: "info",
 			Usage: "the least that is logged: debug, info, warn or error"},
+		{Name: "trace", Placeholder: "FILE", Group: GroupDaemon, one: &f.Trace,
+			Usage: "file to which everything that happens is appended, for rouse trace check"},
 	}
 }

@@ -37,6 +37,7 @@ func FromFlags(f Flags) (*Config, error) {
 		LogLevel:  read(r, "log-level", parseLogLevel),
 		Drain:     read(r, "drain-timeout", drainSpan.parse),
 		OnExit:    read(r, "on-exit", parseOnExit),
+		Trace:     read(r, "trace", parseFile),
 	}
 	r.relations(t, listen)
 	if err := r.all().orNil(); err != nil {

@@ -62,6 +62,17 @@ func checkPath(raw string) error {
 // parseDir reads the path of a directory.
 func parseDir(raw string) (string, error) { return raw, checkPath(raw) }
 
+// parseFile reads the path of a file.
+func parseFile(raw string) (string, error) {
+	if err := checkPath(raw); err != nil {
+		return "", err
+	}
+	if last := raw[strings.LastIndexByte(raw, '/')+1:]; last == "" || last == "." || last == ".." {
+		return "", wrong(show(raw)+" is a directory", "write the path of a file in it")
+	}
+	return raw, nil
+}
+
 // parseEnv reads what a hook gets in its environment. A message shows names and never
 // a value, which may be a password.
 func parseEnv(raw string) (string, error) {

@@ -35,6 +35,9 @@ func (c *Config) Validate() error {
 	if c.State != "" {
 		p.add("state", checkPath(c.State))
 	}
+	if c.Trace != "" {
+		p.add("trace", second(parseFile(c.Trace)))
+	}
 	p.add("log_format", second(parseLogFormat(string(c.LogFormat))))
 	if !slices.Contains([]slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError}, c.LogLevel) {
 		p.add("log_level", wrong(c.LogLevel.String()+" is not a level", "write debug, info, warn or error"))

@@ -41,3 +41,18 @@ type Driver interface {
 type Reporter interface {
 	Report(ctx context.Context, op Op) (running bool, err error)
 }
+
+// An Outcome is how an action ended that an earlier rouse began.
+type Outcome struct {
+	Action  string // "start" or "stop"; empty: the epoch asked for has left no result
+	Address string // of a start that succeeded, as Start returns it
+	Err     error  // why it failed; nil: it succeeded
+}
+
+// A Resumer is a driver whose actions outlive rouse.
+type Resumer interface {
+	// Resume waits until the action that an earlier rouse left under way has ended, and
+	// returns how the newest action of op.Epoch ended. The error says that it could not
+	// tell: ctx ended first, or the system did not say.
+	Resume(ctx context.Context, op Op) (Outcome, error)
+}

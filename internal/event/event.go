@@ -15,8 +15,8 @@ type Kind string
 
 // What can happen to a target and to a client.
 const (
-	StateChanged   Kind = "state changed"          // From, To, Cause
-	OperationBegun Kind = "operation begun"        // Operation, Cause
+	StateChanged   Kind = "state changed"          // From, To, Cause, Held, Waiting
+	OperationBegun Kind = "operation begun"        // Operation, Cause, Held, Waiting
 	OperationEnded Kind = "operation ended"        // Operation, Elapsed, Err
 	StillWorking   Kind = "still working"          // Operation, Elapsed, Waiting: progress of a long operation
 	IdleArmed      Kind = "cooldown begins"        // Delay
@@ -27,6 +27,10 @@ const (
 	ClientServed   Kind = "client connected"       // Client, Elapsed (waited)
 	ClientEnded    Kind = "client ended"           // Client, Elapsed, Sent, Received, Cause
 	BackendSuspect Kind = "backend did not answer" // Client, Err
+	HookBegun      Kind = "hook begun"             // Operation (the hook's own event), PID
+	HookEnded      Kind = "hook ended"             // Operation, PID, Err
+	RouseBegan     Kind = "rouse began"            // of the program, not of a target
+	RouseEnded     Kind = "rouse ended"            // in order
 )
 
 // An Event is one fact. Fields that do not apply to its kind are zero.
@@ -39,7 +43,9 @@ type Event struct {
 	Client string // remote address of the client concerned
 
 	From, To  string // state names
-	Operation string // check, start or stop
+	Operation string // check, start or stop; of a hook also status or probe
+	PID       int    // process of the hook
+	Held      int    // holds that were out in the very step that this tells of
 	Waiting   int    // clients that wait
 	Elapsed   time.Duration
 	Delay     time.Duration // how long until the armed timer fires
@@ -87,8 +93,8 @@ func (e Event) Level() slog.Level {
 		return e.operationLevel()
 	case BackendSuspect, ClientRefused:
 		return slog.LevelWarn
-	case OperationBegun:
-		return slog.LevelDebug // the state that it enters is told
+	case OperationBegun, HookBegun, HookEnded, RouseBegan, RouseEnded:
+		return slog.LevelDebug // the state that it enters is told, or the operation's end
 	case ClientServed:
 		if e.Elapsed < noticeable {
 			return slog.LevelDebug // its end is told anyway
@@ -129,6 +135,8 @@ func (e Event) Attrs() []slog.Attr {
 	add(e.Operation != "", slog.String("operation", e.Operation))
 	add(e.Epoch != 0, slog.Uint64("epoch", e.Epoch))
 	add(e.Cause != "", slog.String("cause", e.Cause))
+	add(e.PID != 0, slog.Int("pid", e.PID))
+	add(e.Held != 0, slog.Int("held", e.Held))
 	add(e.Waiting != 0, slog.Int("waiting", e.Waiting))
 	elapsed := "elapsed"
 	if e.Kind == StateChanged {

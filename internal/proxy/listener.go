@@ -73,7 +73,8 @@ type Options struct {
 // A Listener serves the clients of one route.
 type Listener struct {
 	opts  Options
-	quiet atomic.Int64 // no log line about trouble before this, in nanoseconds of Unix time
+	began time.Time
+	quiet atomic.Int64 // no log line about trouble before this, in nanoseconds since began: no clock that jumps
 }
 
 // New returns a listener.
@@ -87,7 +88,7 @@ func New(opts Options) *Listener {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Listener{opts: opts}
+	return &Listener{opts: opts, began: time.Now()}
 }
 
 // Serve accepts clients from ln until accepting ends; clients that wait then are
@@ -170,8 +171,8 @@ func reset(conn net.Conn) {
 
 // complain logs trouble at most once per quietTime.
 func (l *Listener) complain(msg string, args ...any) {
-	now, quiet := time.Now(), l.quiet.Load()
-	if now.UnixNano() < quiet || !l.quiet.CompareAndSwap(quiet, now.Add(quietTime).UnixNano()) {
+	now, quiet := time.Since(l.began), l.quiet.Load()
+	if int64(now) < quiet || !l.quiet.CompareAndSwap(quiet, int64(now+quietTime)) {
 		return
 	}
 	l.opts.Logger.Warn(msg, append(args, "target", l.opts.Target.Name())...)

@@ -32,6 +32,7 @@ func (b badFile) Error() string { return string(b) }
 type body struct {
 	Target   string    `json:"target"`
 	MayRun   bool      `json:"may_run"`
+	Starting bool      `json:"starting,omitzero"`
 	Stopping bool      `json:"stopping,omitzero"`
 	Epoch    uint64    `json:"epoch"`
 	Since    time.Time `json:"since"`

@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/rouse-proxy/rouse/internal/failpoint"
 )
 
 // disk is what Save and Load do to the file system, step by step. Tests put another in
@@ -43,17 +45,20 @@ func (d *Dir) replace(path string, data []byte) error {
 	if d.lock == nil {
 		return os.ErrClosed
 	}
+	if err := failpoint.Hit("save.begin"); err != nil {
+		return err
+	}
 	temp := tempPath(path)
 	if err := d.writeNew(temp, data); err != nil {
 		return err
 	}
-	if err := d.disk.rename(temp, path); err != nil {
+	if err := errors.Join(failpoint.Hit("save.synced"), d.disk.rename(temp, path)); err != nil {
 		return errors.Join(err, d.disk.remove(temp))
 	}
-	if err := d.disk.syncDir(d.path); err != nil {
+	if err := errors.Join(failpoint.Hit("save.renamed"), d.disk.syncDir(d.path)); err != nil {
 		return fmt.Errorf("syncing %s: %w", d.path, err)
 	}
-	return nil
+	return failpoint.Hit("save.end")
 }
 
 // tempPath returns a name beside path that no other file has.
@@ -67,7 +72,12 @@ func (d *Dir) writeNew(path string, data []byte) error {
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(data)
+	if err = failpoint.Hit("save.created"); err == nil {
+		_, err = f.Write(data)
+	}
+	if err == nil {
+		err = failpoint.Hit("save.written")
+	}
 	if err == nil {
 		err = f.Sync()
 	}

@@ -27,6 +27,7 @@ import (
 type Record struct {
 	Target   string    // name of the target
 	MayRun   bool      // a start has begun and no stop has been verified since
+	Starting bool      // a start has begun, and how it ended is not known
 	Stopping bool      // a stop has begun and has not ended well: the target may go down at any moment
 	Epoch    uint64    // number of the newest run; 0 before the first and when it is not known
 	Since    time.Time // when that run began

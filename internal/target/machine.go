@@ -86,6 +86,7 @@ type input struct {
 	found  finding // of stepChecked
 	failed bool    // of stepStarted and stepStopped
 	blind  bool    // of stepStarted: it failed because we could not see, not because of the target
+	untold bool    // of stepStarted: a dead rouse began it, and it has left no trace of how it went
 	held   int     // holds that are out; while the door is shut it can only fall
 	used   bool    // a hold was taken since the last step, and may have been given back
 }
@@ -93,6 +94,7 @@ type input struct {
 // output says what the supervisor has to do after a step.
 type output struct {
 	run    operation // begin this operation
+	resume bool      // it is one that a dead rouse began: take it up, do not begin it again
 	grant  bool      // answer every waiting client with a hold
 	refuse bool      // answer every waiting client with the last error
 	alarm  alarm     // what the timer is for from now on
@@ -112,6 +114,7 @@ type machine struct {
 	stops    int    // failed stops in a row
 	asked    int    // checks in a row that nobody could answer
 	mayRun   bool   // no stop has been verified since it may have begun to run
+	starting bool   // a start was begun and has not ended, as far as we know
 	undoing  bool   // a stop was begun and has not ended well: the target may go down at any moment
 	retiring bool   // to be stopped for good; nobody is let in any more
 }
@@ -138,10 +141,7 @@ func (m *machine) step(in input) output {
 func (m *machine) apply(in input) output {
 	switch in.kind {
 	case stepBooted:
-		if m.undoing {
-			return m.begin(opStop) // it may answer still, but not for long: nobody is let in
-		}
-		return m.begin(opCheck)
+		return m.booted()
 	case stepAcquired:
 		m.waiting++
 		return m.want()
@@ -164,7 +164,7 @@ func (m *machine) apply(in input) output {
 	case stepChecked:
 		return m.checked(in.found)
 	case stepStarted:
-		return m.started(in.failed, in.blind)
+		return m.started(in)
 	case stepStopped:
 		return m.stopped(in.failed)
 	case stepExpired:
@@ -178,6 +178,19 @@ func (m *machine) apply(in input) output {
 		return output{refuse: m.waiting > 0}
 	}
 	return output{}
+}
+
+// booted takes up what the last rouse was doing.
+func (m *machine) booted() output {
+	switch {
+	case m.undoing:
+		m.begin(opStop) // it may answer still, but not for long: nobody is let in
+	case m.starting:
+		m.op, m.state, m.mayRun = opStart, Starting, true // the same run of the target: its epoch stays
+	default:
+		return m.begin(opCheck)
+	}
+	return output{run: m.op, resume: true}
 }
 
 // want answers a client that has just been counted as waiting.
@@ -234,12 +247,14 @@ func (m *machine) checked(found finding) output {
 	return output{}
 }
 
-func (m *machine) started(failed, blind bool) output {
-	m.op = opNone
+func (m *machine) started(in input) output {
+	m.op, m.starting = opNone, false
 	switch {
-	case !failed:
+	case in.untold:
+		return m.begin(opCheck) // it may never have been begun, and nobody may want it any more
+	case !in.failed:
 		return m.ready()
-	case blind:
+	case in.blind:
 		m.state = Unknown // it may serve well: what nobody could see is not stopped for it
 		return output{refuse: true}
 	}
@@ -315,10 +330,10 @@ func (m *machine) begin(op operation) output {
 	case opCheck:
 		m.state = Unknown
 	case opStart:
-		m.state, m.mayRun, m.undoing = Starting, true, false
+		m.state, m.mayRun, m.starting, m.undoing = Starting, true, true, false
 		m.epoch++
 	case opStop:
-		m.state, m.undoing = Stopping, true
+		m.state, m.starting, m.undoing = Stopping, false, true
 	}
 	return output{run: op}
 }

@@ -22,7 +22,9 @@ type world struct {
 
 	running bool      // the target itself
 	disk    bool      // "may run", as a new rouse would read it
+	startin bool      // "being started", likewise
 	undoing bool      // "being stopped", likewise
+	resumed bool      // op is one that a dead rouse began
 	orphan  operation // what a dead rouse left under way
 	outside int       // how often somebody else started or stopped it, or rouse crashed
 	crashes int
@@ -92,12 +94,15 @@ func (w *world) step(in input) error {
 			return fmt.Errorf("stop begun with %d held and %d waiting", w.held, w.waiting)
 		}
 		if out.run == opStart {
-			w.disk = true // the start waits for the disk
+			w.disk, w.startin = true, true // the start waits for the disk
 		}
 		if out.run == opStop {
 			w.undoing = true // so does the stop
 		}
-		w.op = out.run
+		if out.resume && in.kind != stepBooted {
+			return fmt.Errorf("%v taken up in the middle of a life", out.run)
+		}
+		w.op, w.resumed = out.run, out.resume
 	}
 	return w.check()
 }
@@ -132,6 +137,8 @@ func (w *world) check() error {
 		{w.running && w.orphan == opNone && w.op == opNone && w.held+w.waiting == 0 && !w.told() && w.armed == alarmOff, "left running with no timer"},
 		{m.retiring && w.waiting > 0, "a waiter let in while ending"},
 		{w.orphan == opStop && w.held > 0, "served by a target that a dead rouse is stopping"},
+		{m.op == opStart && !w.startin, "a start that a crash would not take up"},
+		{m.starting != (m.op == opStart), "being started without its operation, or the reverse"},
 		{m.op == opStop && !w.undoing, "a stop that a crash would forget"},
 	} {
 		if c.broken {
@@ -204,8 +211,8 @@ func (w *world) steps(l limits) []move {
 	add(w.held > 0, "client ends in doubt", step(input{kind: stepDoubted}, func(w *world) { w.held-- }))
 	add(w.held > 0, "dial refused", step(input{kind: stepSuspected}, func(w *world) { w.held--; w.waiting++ }))
 	add(w.armed != alarmOff, "timer", step(input{kind: stepExpired}, func(w *world) { w.armed = alarmOff }))
-	add(w.disk != w.m.mayRun || w.undoing != w.m.undoing, "disk catches up", func(w *world) error {
-		w.disk, w.undoing = w.m.mayRun, w.m.undoing
+	add(w.disk != w.m.mayRun || w.startin != w.m.starting || w.undoing != w.m.undoing, "disk catches up", func(w *world) error {
+		w.disk, w.startin, w.undoing = w.m.mayRun, w.m.starting, w.m.undoing
 		return nil
 	})
 	add(w.orphan == opStart, "orphaned start lands", func(w *world) error { w.running, w.orphan = true, opNone; return nil })
@@ -249,6 +256,7 @@ func (w *world) endings(add func(bool, string, func(*world) error), step func(in
 		add(true, "check: silent", step(input{kind: stepChecked, found: foundSilent}, looked))
 		add(true, "check: unclear", step(input{kind: stepChecked, found: foundUnclear}, looked))
 	case opStart:
+		add(w.resumed && w.orphan == opNone, "start: left no trace", step(input{kind: stepStarted, failed: true, untold: true}, looked))
 		add(true, "start: ok", step(input{kind: stepStarted}, ended(true)))
 		add(true, "start: blind", step(input{kind: stepStarted, failed: true, blind: true}, ended(true)))
 		add(true, "start: failed, half runs", step(input{kind: stepStarted, failed: true}, ended(true)))
@@ -266,8 +274,8 @@ func (w *world) crash() error {
 	if w.op == opStart || w.op == opStop {
 		w.orphan = w.op
 	}
-	next := world{running: w.running, disk: w.disk, undoing: w.undoing, orphan: w.orphan, outside: w.outside, crashes: w.crashes + 1}
-	next.m.mayRun, next.m.undoing = w.disk, w.undoing
+	next := world{running: w.running, disk: w.disk, startin: w.startin, undoing: w.undoing, orphan: w.orphan, outside: w.outside, crashes: w.crashes + 1}
+	next.m.mayRun, next.m.starting, next.m.undoing = w.disk, w.startin, w.undoing
 	*w = next
 	return w.step(input{kind: stepBooted})
 }

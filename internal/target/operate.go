@@ -1,6 +1,7 @@
 package target
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"github.com/cenkalti/backoff/v5"
 
 	"github.com/rouse-proxy/rouse/internal/driver"
+	"github.com/rouse-proxy/rouse/internal/failpoint"
 	"github.com/rouse-proxy/rouse/internal/probe"
 )
 
@@ -24,6 +26,9 @@ const (
 // errDied is why a start has failed although its time is not over.
 var errDied = errors.New("it ran, but its driver says that it runs no more: it died while it booted")
 
+// errUntold is why a start that a dead rouse began is neither carried on nor failed.
+var errUntold = errors.New("nobody knows how it went")
+
 // errStillUp is why a stop that was carried out is not believed.
 var errStillUp = errors.New("the stop was carried out, but somebody still answers")
 
@@ -33,6 +38,7 @@ type job struct {
 	*Options // never written after New
 
 	op     operation
+	resume bool // a dead rouse began it: what its action has come to is asked before it is begun again
 	mayRun bool
 	call   driver.Op
 	saved  <-chan struct{} // closes when the record of what is begun is on disk; nil: it is
@@ -44,6 +50,7 @@ type result struct {
 	found   finding  // of a check
 	conn    net.Conn // proved the target ready
 	address string   // learnt by a start
+	untold  bool     // of a start that was taken up: nobody knows how it went
 	err     error    // of a check: it could not tell
 }
 
@@ -52,18 +59,29 @@ func (f finding) String() string {
 }
 
 // operate runs the job within its time. ctx ends when rouse does.
-func (j *job) operate(ctx context.Context) result {
-	var res result
-	switch j.op {
-	case opCheck:
+func (j *job) operate(ctx context.Context) (res result) {
+	defer j.contain(&res)
+	j.awaitSave(ctx)
+	res = result{found: foundUnclear, err: j.mark("begin")}
+	switch {
+	case res.err != nil: // a test wants it so
+	case j.op == opCheck:
 		res = j.check(ctx)
-	case opStart:
+	case j.op == opStart:
 		res = j.start(ctx)
-	case opStop:
+	case j.op == opStop:
 		res.err = j.stop(ctx)
 	}
-	res.op = j.op
+	res.op, res.err = j.op, cmp.Or(res.err, j.mark("end"))
 	return res
+}
+
+// mark is a point before or after what an operation does.
+func (j *job) mark(when string) error {
+	if !failpoint.On {
+		return nil
+	}
+	return failpoint.Hit(j.op.String() + "." + when)
 }
 
 // check asks the driver, where it can report, and the target itself. Silence means
@@ -103,14 +121,15 @@ func (j *job) report(ctx context.Context, reporter driver.Reporter) (bool, error
 	return reporter.Report(ctx, j.call)
 }
 
-// start writes nothing itself: it waits until "this may run" is on disk, asks the
-// driver, then the target.
+// start asks the driver, then the target. "This may run" is on disk.
 func (j *job) start(ctx context.Context) result {
-	j.awaitSave(ctx)
 	timed, cancel := context.WithTimeout(ctx, j.StartTimeout)
 	defer cancel()
-	address, err := retry(timed, j, "start", j.Driver.Start)
-	if err != nil {
+	address, err := j.startAction(timed)
+	switch {
+	case errors.Is(err, errUntold):
+		return result{untold: true}
+	case err != nil:
 		return j.startedAnyway(ctx, fmt.Errorf("starting target %q: %w", j.Name, err))
 	}
 	if address = withPort(address, j.Options.Address); address != "" {
@@ -125,6 +144,39 @@ func (j *job) start(ctx context.Context) result {
 			j.Name, j.call.Address, j.StartTimeout, err)
 	}
 	return result{conn: conn, address: address, err: err}
+}
+
+// startAction runs the driver's action, or learns how the one ended that a dead rouse began. That one is not begun
+// again here: whether anybody still wants the target is for the machine to say.
+func (j *job) startAction(ctx context.Context) (address string, err error) {
+	if !j.resume {
+		return retry(ctx, j, "start", j.Driver.Start)
+	}
+	past, err := j.past(ctx, "start")
+	switch {
+	case err != nil:
+		return "", err
+	case past == nil || errors.Is(past.Err, driver.ErrTemporary):
+		return "", errUntold
+	}
+	return past.Address, past.Err
+}
+
+// past is what has become of the action that a dead rouse began; nil: there is no trace of it.
+func (j *job) past(ctx context.Context, action string) (*driver.Outcome, error) {
+	resumer, ok := j.Driver.(driver.Resumer)
+	if !ok {
+		return nil, nil
+	}
+	past, err := resumer.Resume(ctx, j.call)
+	if err != nil {
+		return nil, fmt.Errorf("waiting for what the last rouse began: %w", err)
+	}
+	if past.Action != action {
+		return nil, nil
+	}
+	j.Logger.Info("taking up what the last rouse began", "target", j.Name, "operation", action, "epoch", j.call.Epoch, "err", past.Err)
+	return &past, nil
 }
 
 // awaitReady asks the target until it answers, or until its driver, where it can
@@ -208,12 +260,9 @@ func withPort(address, configured string) string {
 
 // stop asks the driver and believes nothing until the target is verified down.
 func (j *job) stop(ctx context.Context) error {
-	j.awaitSave(ctx)
 	timed, cancel := context.WithTimeout(ctx, j.StopTimeout)
 	defer cancel()
-	_, err := retry(timed, j, "stop", func(ctx context.Context, op driver.Op) (struct{}, error) {
-		return struct{}{}, j.Driver.Stop(ctx, op)
-	})
+	err := j.stopAction(timed)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -224,6 +273,20 @@ func (j *job) stop(ctx context.Context) error {
 		j.Logger.Warn("the stop failed, but the target is down", "target", j.Name, "err", err)
 	}
 	return nil
+}
+
+// stopAction runs the driver's action, unless the one that a dead rouse began has succeeded: whether the target is down is
+// verified anyway.
+func (j *job) stopAction(ctx context.Context) error {
+	if j.resume {
+		if past, err := j.past(ctx, "stop"); err != nil || past != nil && past.Err == nil {
+			return err
+		}
+	}
+	_, err := retry(ctx, j, "stop", func(ctx context.Context, op driver.Op) (struct{}, error) {
+		return struct{}{}, j.Driver.Stop(ctx, op)
+	})
+	return err
 }
 
 // verifyDown asks until the target is down or the time is over. After a stop that

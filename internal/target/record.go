@@ -13,7 +13,8 @@ func (s *supervisor) load() {
 	}
 	record.Target = s.opts.Name
 	s.record = record
-	s.machine.mayRun, s.machine.undoing, s.machine.epoch = record.MayRun, record.Stopping, record.Epoch
+	s.machine.mayRun, s.machine.epoch = record.MayRun, record.Epoch
+	s.machine.starting, s.machine.undoing = record.Starting, record.Stopping
 	if record.MayRun && !record.InUse && err == nil {
 		s.unused = latest(record.LastUsed, record.Since) // a crash does not lengthen a cooldown
 	}
@@ -31,12 +32,12 @@ func latest(a, b time.Time) time.Time {
 // used says that somebody held the target since the last call, if only for a moment.
 func (s *supervisor) remember(op operation, used bool) <-chan struct{} {
 	was := s.record
-	s.record.MayRun, s.record.Stopping = s.machine.mayRun, s.machine.undoing
+	s.record.MayRun, s.record.Starting, s.record.Stopping = s.machine.mayRun, s.machine.starting, s.machine.undoing
 	s.record.InUse = s.machine.held > 0
 	if was.InUse != s.record.InUse || used && !s.record.InUse {
 		s.record.LastUsed = time.Now()
 	}
-	if op == opStart {
+	if op == opStart && s.record.Epoch != s.machine.epoch { // not one that is taken up
 		s.record.Epoch, s.record.Since, s.record.Address = s.machine.epoch, time.Now(), ""
 	}
 	if !s.record.MayRun {

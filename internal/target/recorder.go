@@ -1,6 +1,7 @@
 package target
 
 import (
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -22,6 +23,7 @@ type recorder struct {
 	lazy   chan struct{} // buffered
 	quit   chan struct{}
 	done   chan struct{}
+	once   sync.Once // closes quit
 
 	mu      sync.Mutex // guards the fields below; never held across a write
 	pending *state.Record
@@ -88,16 +90,26 @@ func (w *recorder) write() {
 	if record == nil {
 		return
 	}
-	if err := w.store.Save(*record); err != nil {
+	if err := w.save(*record); err != nil {
 		w.logger.Error("state not saved: should rouse crash now, the target may be left running",
 			"target", record.Target, "err", err)
 	}
 	close(written)
 }
 
+// save makes a fault in the store an error.
+func (w *recorder) save(r state.Record) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: %v", ErrFault, p)
+		}
+	}()
+	return w.store.Save(r)
+}
+
 // stop writes what is pending and ends run, but waits only so long for the disk.
 func (w *recorder) stop() {
-	close(w.quit)
+	w.once.Do(func() { close(w.quit) })
 	select {
 	case <-w.done:
 	case <-time.After(lastWrite):

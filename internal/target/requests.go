@@ -22,7 +22,7 @@ func (s *supervisor) handle(ops context.Context, r request) {
 		}
 		s.queue.remove(r.hold)
 		s.take(ops, input{kind: stepAbandoned}, because(""))
-		r.hold.refused(context.Canceled)
+		s.tell(r.hold, context.Canceled)
 	case stepDoubted:
 		s.door.drop()
 		s.take(ops, input{kind: stepDoubted}, because("a backend connection ended at once"))
@@ -57,7 +57,7 @@ func (s *supervisor) admit() {
 	for h := s.queue.drain(); h != nil; {
 		next := h.unlink()
 		h.grant, h.held = now, true
-		h.waiter.Answered(h, nil)
+		s.tell(h, nil)
 		h = next
 	}
 }
@@ -66,7 +66,7 @@ func (s *supervisor) admit() {
 func (s *supervisor) refuse(err error) {
 	for h := s.queue.drain(); h != nil; {
 		next := h.unlink()
-		h.refused(err)
+		s.tell(h, err)
 		h = next
 	}
 }
@@ -78,14 +78,25 @@ func (h *Hold) unlink() *Hold {
 	return next
 }
 
-func (h *Hold) refused(err error) {
-	h.closeConn()
+// tell answers one who waits. If that fails, nobody knows that the hold is there to be given back.
+func (s *supervisor) tell(h *Hold, err error) {
+	told := false
+	defer func() {
+		if !told {
+			h.Release()
+		}
+	}()
+	defer s.contain("an answer")
+	if err != nil {
+		h.closeConn()
+	}
 	h.waiter.Answered(h, err)
+	told = true
 }
 
 // end leaves the target as it is: refuses who waits, lets go of the operation that
 // runs, and writes down what is known.
-func (s *supervisor) end() error {
+func (s *supervisor) end() {
 	s.timer.Stop()
 	s.progress.Stop()
 	s.detach(driver.ErrDetach)
@@ -102,12 +113,11 @@ func (s *supervisor) end() error {
 	s.machine.held, used = s.door.shut()
 	s.remember(opNone, used || held > 0) // the last to leave may not have been counted
 	s.refuse(ErrEnding)
-	if s.machine.op != opNone {
+	if s.operating {
 		if res := <-s.results; res.conn != nil {
 			_ = res.conn.Close()
 		}
 	}
 	s.recorder.stop()
 	s.wg.Wait()
-	return nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/rouse-proxy/rouse/internal/driver"
 	"github.com/rouse-proxy/rouse/internal/event"
+	"github.com/rouse-proxy/rouse/internal/failpoint"
 	"github.com/rouse-proxy/rouse/internal/probe"
 	"github.com/rouse-proxy/rouse/internal/state"
 )
@@ -25,21 +26,27 @@ type supervisor struct {
 	queue    queue // who waits
 	retirers []chan struct{}
 
+	inbox    []request   // taken from the mailbox, and not handled yet
 	results  chan result // of the one operation that runs
 	detach   context.CancelCauseFunc
 	hurry    context.CancelCauseFunc // ends a look early, for a client that has come; nil: none runs
 	hurried  bool
 	opBegan  time.Time
 	timer    *time.Timer
-	deadline time.Time // when timer fires
+	deadline time.Time // what timer waits for
 	late     bool      // the timer was already given a second chance
 	progress *time.Ticker
+
+	suspended time.Duration // what Options.Suspended said when deadline was set
 
 	unused  time.Time // since when nobody has used it: the cooldown runs from here
 	cause   string    // why the newest operation runs
 	err     error     // newest failure; nil after a success
 	entered time.Time // when the machine's state was entered
 	wg      sync.WaitGroup
+
+	operating bool // an operation runs, whatever the machine believes
+	again     bool // it follows one that a fault has ended
 }
 
 func newSupervisor(t *Target) *supervisor {
@@ -53,24 +60,26 @@ func newSupervisor(t *Target) *supervisor {
 	}
 }
 
-func (s *supervisor) run(ctx context.Context) error {
-	s.load()
+func (s *supervisor) run(ctx context.Context) {
 	ops, detach := context.WithCancelCause(context.WithoutCancel(ctx))
 	s.detach = detach
-	go s.recorder.run() // recorder.stop waits for it, within bounds
 	cause := because("rouse has started")
-	if s.machine.undoing {
+	switch {
+	case s.again:
+		cause = because(ErrFault.Error())
+	case s.machine.undoing:
 		cause = "the last rouse ended while it was being stopped"
+	case s.machine.starting:
+		cause = "the last rouse ended while it was being started"
 	}
 	s.take(ops, input{kind: stepBooted}, cause)
-	close(s.begun)
+	s.read(ops)
 	for {
 		s.settle()
 		select {
 		case <-s.mail.signal:
-			for _, r := range s.mail.take() {
-				s.handle(ops, r)
-			}
+			s.inbox = s.mail.take()
+			s.read(ops)
 		case <-s.door.nudge:
 			s.take(ops, input{kind: stepCounted}, because("the last client left after a failed start"))
 		case res := <-s.results:
@@ -81,13 +90,24 @@ func (s *supervisor) run(ctx context.Context) error {
 			s.emit(event.Event{Kind: event.StillWorking, Operation: s.machine.op.String(),
 				Elapsed: time.Since(s.opBegan), Waiting: s.machine.waiting})
 		case <-ctx.Done():
-			return s.end()
+			s.end()
+			return
 		}
+	}
+}
+
+// read handles what is in the inbox. What follows a fault is left there.
+func (s *supervisor) read(ops context.Context) {
+	for len(s.inbox) > 0 {
+		r := s.inbox[0]
+		s.inbox = s.inbox[1:]
+		s.handle(ops, r)
 	}
 }
 
 // finish takes the end of the operation.
 func (s *supervisor) finish(ops context.Context, res result) {
+	s.operating = false
 	s.progress.Stop()
 	if s.hurried {
 		res.err = nil // nobody heard the answer out
@@ -100,18 +120,21 @@ func (s *supervisor) finish(ops context.Context, res result) {
 		s.record.Address = res.address
 	}
 	s.emit(event.Event{Kind: event.OperationEnded, Operation: res.op.String(), Elapsed: time.Since(s.opBegan), Err: res.err})
-	in := input{found: res.found, failed: res.err != nil}
+	in := input{found: res.found, failed: res.err != nil || res.untold}
 	cause := ""
 	switch res.op {
 	case opCheck:
 		in.kind, cause = stepChecked, "found "+res.found.String()
 	case opStart:
 		in.kind, cause = stepStarted, "it answers"
-		in.blind = errors.Is(res.err, probe.ErrCannotAsk)
+		in.blind, in.untold = errors.Is(res.err, probe.ErrCannotAsk), res.untold
 	case opStop:
 		in.kind, cause = stepStopped, "verified down"
 	}
-	if res.err != nil && res.op != opCheck {
+	switch {
+	case res.untold:
+		cause = "the start that was under way has left no trace"
+	case res.err != nil && res.op != opCheck:
 		cause = res.op.String() + " failed"
 	}
 	if first := s.queue.first; first != nil {
@@ -163,10 +186,11 @@ func (s *supervisor) take(ops context.Context, in input, why causer) {
 		s.cause = ErrEnding.Error()
 	}
 	if s.machine.state != from {
+		s.mark(from, "decided")
 		left := time.Since(s.entered)
 		s.entered = time.Now()
 		s.emit(event.Event{Kind: event.StateChanged, From: from.String(), To: s.machine.state.String(),
-			Cause: s.cause, Waiting: s.machine.waiting, Elapsed: left})
+			Cause: s.cause, Held: s.machine.held, Waiting: s.machine.waiting, Elapsed: left})
 	}
 	if out.rearm {
 		s.arm(out.alarm)
@@ -183,10 +207,20 @@ func (s *supervisor) take(ops context.Context, in input, why causer) {
 		ops, s.hurry = context.WithCancelCause(ops)
 	}
 	if out.run != opNone {
-		s.begin(ops, out.run, saved)
+		s.begin(ops, out, saved)
+	}
+	if s.machine.state != from {
+		s.mark(from, "done")
 	}
 	if s.machine.retiring && s.machine.down() {
 		s.retired()
+	}
+}
+
+// mark is a point before or after the effects of a change of state.
+func (s *supervisor) mark(from State, when string) {
+	if failpoint.On {
+		failpoint.Pass(from.String() + "-" + s.machine.state.String() + "." + when)
 	}
 }
 
@@ -220,17 +254,20 @@ func (s *supervisor) address() string {
 }
 
 // begin runs one operation beside the loop; its end comes back as a result.
-func (s *supervisor) begin(ops context.Context, op operation, saved <-chan struct{}) {
+func (s *supervisor) begin(ops context.Context, out output, saved <-chan struct{}) {
+	op := out.run
 	s.opBegan = time.Now()
 	s.progress.Reset(progressBeat)
 	j := job{
-		Options: &s.opts, op: op, mayRun: s.machine.mayRun,
+		Options: &s.opts, op: op, resume: out.resume, mayRun: s.machine.mayRun,
 		call: driver.Op{Epoch: s.machine.epoch, Reason: s.cause, Address: s.address()},
 	}
 	if op != opCheck {
 		j.saved = saved
 	}
-	s.emit(event.Event{Kind: event.OperationBegun, Operation: op.String(), Cause: s.cause})
+	s.emit(event.Event{Kind: event.OperationBegun, Operation: op.String(), Cause: s.cause,
+		Held: s.machine.held, Waiting: s.machine.waiting})
+	s.operating = true
 	s.wg.Go(func() { s.results <- j.operate(ops) })
 }
 
@@ -242,6 +279,7 @@ func (s *supervisor) retired() {
 }
 
 func (s *supervisor) emit(e event.Event) {
+	defer s.contain("an event")
 	e.Target, e.Epoch = s.opts.Name, s.machine.epoch
 	s.opts.Events.Emit(e)
 }

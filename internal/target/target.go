@@ -61,6 +61,10 @@ type Options struct {
 
 	Events *event.Log
 	Logger *slog.Logger
+
+	// Suspended is for how long this machine has been suspended, all in all; as far as it knows when nil. A cooldown goes on
+	// then, although timers stand still.
+	Suspended func() time.Duration
 }
 
 func (o *Options) fill() {
@@ -71,6 +75,9 @@ func (o *Options) fill() {
 	defaultTo(&o.Look, time.Minute)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Suspended == nil {
+		o.Suspended = suspended
 	}
 }
 
@@ -122,10 +129,30 @@ func (t *Target) Status() Status {
 }
 
 // Run owns the target until ctx ends. An operation that is then under way is left
-// to itself ([driver.ErrDetach]) and every waiting client is refused.
+// to itself ([driver.ErrDetach]) and every waiting client is refused. A fault of rouse's own costs those
+// who wait, and nobody else: the target is then supervised anew from what is known of it. The error is one that came
+// back while ctx had ended.
 func (t *Target) Run(ctx context.Context) error {
 	defer close(t.ended)
-	return newSupervisor(t).run(ctx)
+	s := newSupervisor(t)
+	s.load()
+	go s.recorder.run() // recorder.stop waits for it, within bounds
+	close(t.begun)
+	for ending := false; ; ending = ctx.Err() != nil {
+		err := s.live(ctx)
+		if err == nil {
+			return nil
+		}
+		t.opts.Logger.Error("a fault of rouse itself has struck a target, which is asked anew; please report it", "target", t.opts.Name, "err", err)
+		if s = s.successor(); ending {
+			s.abandon()
+			return err
+		}
+		select {
+		case <-time.After(faultPause):
+		case <-ctx.Done():
+		}
+	}
 }
 
 // Retire refuses whoever waits, lets nobody in any more, and stops the target once

@@ -10,6 +10,8 @@ import (
 )
 
 const (
+	longestRest  = time.Minute // that the timer is set for: only then is it known whether the machine was suspended
+	leastSuspend = time.Second // what is less may be the time between two looks at clocks
 	maxDoublings = 7           // of the backoff: 1s grows to 128s
 	lateTimer    = time.Second // a timer later than this hints at a paused process
 )
@@ -18,7 +20,15 @@ const (
 // accept queue that nobody has seen yet, so a late timer is put off once for
 // a moment in which they are counted.
 func (s *supervisor) expire(ops context.Context) {
-	if !s.late && time.Since(s.deadline) > lateTimer {
+	overdue := time.Since(s.deadline)
+	if missed := s.opts.Suspended() - s.suspended; missed >= leastSuspend {
+		overdue += missed
+	}
+	if overdue < 0 {
+		s.timer.Reset(min(-overdue, longestRest))
+		return
+	}
+	if !s.late && overdue > lateTimer {
 		s.late = true
 		s.timer.Reset(lateTimer)
 		return
@@ -56,8 +66,8 @@ func (s *supervisor) arm(a alarm) {
 			return
 		}
 	}
-	s.deadline = time.Now().Add(d)
-	s.timer.Reset(d)
+	s.deadline, s.suspended = time.Now().Add(d), s.opts.Suspended()
+	s.timer.Reset(min(d, longestRest))
 }
 
 // backoff doubles with each failure in a row; a tenth of jitter keeps many targets

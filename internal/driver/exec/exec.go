@@ -47,6 +47,10 @@ type Options struct {
 	// Grace is the time between SIGTERM and SIGKILL; zero or less means 5 s.
 	Grace time.Duration
 
+	// Told, if not nil, hears of each process of a hook when it has begun and when it has
+	// ended, on whichever goroutine saw it. It must be quick.
+	Told func(HookRun)
+
 	// Logger must not carry the attribute "target" yet. Nil means no logging.
 	Logger *slog.Logger
 }
@@ -61,6 +65,7 @@ type Driver struct {
 	status, ready        hook
 	env                  []string // what Options.Env adds, resolved
 	grace                time.Duration
+	told                 func(HookRun)
 	log                  *slog.Logger
 	output               output
 	reapers              sync.WaitGroup // one per process that has not ended yet
@@ -98,7 +103,7 @@ func New(o Options) (*Driver, error) {
 	}
 	base := filepath.Join(dir, o.Stem)
 	d := &Driver{
-		target: o.Target, log: log.With("target", o.Target), grace: o.Grace,
+		target: o.Target, log: log.With("target", o.Target), grace: o.Grace, told: o.Told,
 		turn: make(chan struct{}, 1), launch: (*osexec.Cmd).Start, recordPath: base + ".hook", resultAt: base + ".output",
 	}
 	if d.grace <= 0 {

@@ -148,6 +148,9 @@ func (d *Driver) settle(ctx context.Context) error {
 	if lives {
 		return d.outlast(ctx, r)
 	}
+	if err == nil {
+		d.tellLeft(r)
+	}
 	d.removeRecord()
 	return nil
 }
@@ -172,6 +175,7 @@ func (d *Driver) outlast(ctx context.Context, r record) error {
 			if lives || transient(err) || asked && groupLives(r.PID) {
 				continue
 			}
+			d.tellLeft(r)
 			d.removeRecord()
 			return nil
 		case <-end.due:

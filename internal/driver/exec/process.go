@@ -18,13 +18,18 @@ type process struct {
 	grace time.Duration
 	begun time.Time
 	tail  tail
-	ended chan error // from reap, capacity 1
-	gone  bool       // the hook's own process has ended
+	over  func(error) // told of the end before anybody else
+	ended chan error  // from reap, capacity 1
+	gone  bool        // the hook's own process has ended
 }
 
 // reap waits for the process. It may outlive the operation, when the hook is left
 // running or cannot be ended, and then keeps the hook from becoming a zombie.
-func (p *process) reap() { p.ended <- p.cmd.Wait() }
+func (p *process) reap() {
+	err := p.cmd.Wait()
+	p.over(err)
+	p.ended <- err
+}
 
 // follow logs the output until the hook has ended by itself, or ctx ends: then it
 // leaves the hook alone or ends it with its group. Nil means exit code 0.

@@ -81,6 +81,10 @@ func (d *Driver) execute(ctx context.Context, h hook, env []string, op driver.Op
 	if err := d.begin(ctx, p); err != nil {
 		return h.failed(err)
 	}
+	d.tell(HookRun{Hook: h.event, PID: p.cmd.Process.Pid, Epoch: op.Epoch})
+	p.over = func(err error) {
+		d.tell(HookRun{Hook: h.event, PID: p.cmd.Process.Pid, Epoch: op.Epoch, Ended: true, Err: err})
+	}
 	d.reapers.Go(p.reap)
 	if h.lasts {
 		d.writeRecord(ctx, p, op)

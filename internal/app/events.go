@@ -1,0 +1,70 @@
+package app
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/rouse-proxy/rouse/internal/driver/exec"
+	"github.com/rouse-proxy/rouse/internal/event"
+	"github.com/rouse-proxy/rouse/internal/trace"
+)
+
+// openEvents says who is told of events: the log, the trace if one is wanted, and the sinks of
+// the caller. The log alone does not care for all of them.
+func (a *App) openEvents(opts Options) error {
+	sinks := append([]func(event.Event){logSink(a.logger)}, opts.Sinks...)
+	if a.cfg.Trace != "" {
+		if err := a.openTrace(opts.Version); err != nil {
+			return err
+		}
+		sinks = append(sinks, a.trace.Sink)
+	}
+	a.events = event.NewLog(sinks...)
+	if len(sinks) == 1 {
+		a.events = a.events.AtLeast(leastLevel(a.logger))
+	}
+	return nil
+}
+
+// openTrace comes after the state directory is ours: so no two runs have the trace of one target at a time.
+func (a *App) openTrace(version string) error {
+	settings := map[string]trace.Settings{}
+	for _, t := range a.cfg.Targets {
+		settings[t.Name] = trace.Settings{Cooldown: t.Cooldown, StartTimeout: t.StartTimeout, StopTimeout: t.StopTimeout}
+	}
+	var err error
+	if a.trace, err = trace.Open(a.cfg.Trace, trace.Options{Version: version, Settings: settings, Logger: a.logger}); err != nil {
+		return err
+	}
+	a.onClose(a.trace.Close)
+	return nil
+}
+
+// tellHook passes on what the driver tells of a hook's process.
+func (a *App) tellHook(target string, r exec.HookRun) {
+	kind := event.HookBegun
+	if r.Ended {
+		kind = event.HookEnded
+	}
+	a.events.Emit(event.Event{Kind: kind, Target: target, Operation: r.Hook, PID: r.PID, Epoch: r.Epoch, Err: r.Err})
+}
+
+// logSink writes every event to the log.
+func logSink(logger *slog.Logger) func(event.Event) {
+	return func(e event.Event) {
+		level := e.Level()
+		if logger.Enabled(context.Background(), level) {
+			logger.LogAttrs(context.Background(), level, string(e.Kind), e.Attrs()...)
+		}
+	}
+}
+
+// leastLevel is the lowest level that is logged.
+func leastLevel(logger *slog.Logger) slog.Level {
+	for _, level := range []slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn} {
+		if logger.Enabled(context.Background(), level) {
+			return level
+		}
+	}
+	return slog.LevelError
+}

@@ -1,0 +1,21 @@
+package exec
+
+// A HookRun is one process of a hook, when it has begun or ended.
+type HookRun struct {
+	Hook  string // start, stop, status or probe
+	PID   int
+	Epoch uint64
+	Ended bool
+	Err   error // how it ended; nil: with exit code 0, or nobody can say
+}
+
+func (d *Driver) tell(r HookRun) {
+	if d.told != nil {
+		d.told(r)
+	}
+}
+
+// tellLeft tells of the end of a hook that an earlier rouse left running, as far as it is known.
+func (d *Driver) tellLeft(r record) {
+	d.tell(HookRun{Hook: r.Event, PID: r.PID, Epoch: r.Epoch, Ended: true})
+}

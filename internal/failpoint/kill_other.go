@@ -1,0 +1,7 @@
+//go:build failpoint && !unix
+
+package failpoint
+
+import "os"
+
+func killSelf() { os.Exit(137) }

@@ -1,0 +1,87 @@
+package target
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/rouse-proxy/rouse/internal/driver"
+)
+
+// ErrFault is what clients are told who wait for a target when a fault of rouse itself strikes it.
+var ErrFault = errors.New("a fault of rouse itself")
+
+// faultPause keeps a fault that comes back at once from doing so in a spin.
+const faultPause = time.Second
+
+// live runs the supervisor until ctx ends, and returns nil, or until a fault, which it returns.
+func (s *supervisor) live(ctx context.Context) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: %v\n%s", ErrFault, p, debug.Stack())
+		}
+	}()
+	s.run(ctx)
+	return nil
+}
+
+// successor takes over after a fault, as a new rouse would after a crash: from the record, and with a question to the
+// target. But those who hold the target are still counted, and still served. Those who wait are sent away: whatever was
+// to be done for them may have been lost.
+func (s *supervisor) successor() *supervisor {
+	s.timer.Stop()
+	s.progress.Stop()
+	s.detach(driver.ErrDetach) // an action that is under way goes on, and the next one waits for it
+	if s.operating {
+		if res := <-s.results; res.conn != nil {
+			_ = res.conn.Close()
+		}
+	}
+	s.refuse(ErrFault)
+	n := newSupervisor(s.Target)
+	n.again, n.record, n.recorder, n.unused, n.err = true, s.record, s.recorder, s.unused, ErrFault
+	n.inbox, n.retirers = s.inbox, s.retirers
+	n.machine = machine{
+		epoch: max(s.machine.epoch, s.record.Epoch), starts: s.machine.starts, stops: s.machine.stops,
+		mayRun:   s.machine.mayRun || s.record.MayRun,
+		starting: (s.machine.starting || s.record.Starting) && s.door.held() == 0,
+		undoing:  (s.machine.undoing || s.record.Stopping) && s.door.held() == 0,
+		retiring: s.machine.retiring,
+	}
+	return n
+}
+
+// abandon is the end of a supervisor that cannot even end: who has asked is answered, and the record is written.
+func (s *supervisor) abandon() {
+	defer s.contain("the end of a target")
+	for _, r := range append(s.inbox, s.mail.close()...) {
+		switch {
+		case r.hold == nil || r.step == stepAbandoned:
+		case r.step == stepSuspected:
+			s.door.drop()
+			fallthrough
+		default:
+			s.tell(r.hold, ErrEnding)
+		}
+	}
+	s.recorder.stop()
+}
+
+// contain keeps a fault in what the supervisor calls from being its own. It must be deferred.
+func (s *supervisor) contain(what string) {
+	if p := recover(); p != nil {
+		s.opts.Logger.Error("a fault of rouse itself has lost "+what+"; please report it",
+			"target", s.opts.Name, "panic", fmt.Sprintf("%v\n%s", p, debug.Stack()))
+	}
+}
+
+// contain makes a fault in an operation its failure, of which nothing is believed but the worst.
+func (j *job) contain(res *result) {
+	if p := recover(); p != nil {
+		j.Logger.Error("a fault of rouse itself has ended an operation; please report it",
+			"target", j.Name, "operation", j.op.String(), "panic", fmt.Sprintf("%v\n%s", p, debug.Stack()))
+		*res = result{op: j.op, found: foundUnclear, err: fmt.Errorf("%w: %v", ErrFault, p)}
+	}
+}

@@ -1,0 +1,223 @@
+package trace
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/rouse-proxy/rouse/internal/event"
+)
+
+const (
+	room       = 8192            // lines that may wait for a slow disk
+	batchBytes = 64 << 10        // written at once
+	pulse      = time.Second     // how often the writer looks whether the process has run
+	pauseFrom  = 2 * pulse       // between two looks: that it has not
+	closeWait  = 2 * time.Second // how long the end waits for a disk that may be dead
+)
+
+// Options say what stands in the first line of a run.
+type Options struct {
+	Version  string
+	Settings map[string]Settings // by name of the target
+	Logger   *slog.Logger
+}
+
+// A Writer appends events to a file. Whoever emits is never held up: events that find no
+// room are counted, and the count stands in the trace where they are missing.
+type Writer struct {
+	out     io.WriteCloser
+	logger  *slog.Logger
+	run     int
+	queue   chan item
+	lost    atomic.Int64
+	started atomic.Bool
+	quit    chan struct{}
+	done    chan struct{}
+
+	// Of the goroutine of Run alone.
+	buf    []byte
+	lines  int64 // in buf
+	torn   bool  // the file may end within a line
+	failed bool  // said in the log
+	alive  int64 // when it last ran
+}
+
+// item is an event that waits to be written.
+type item struct {
+	t     int64
+	first *Line // in place of the event
+	event event.Event
+}
+
+// Open opens a trace for appending, and makes the file if there is none: for its owner
+// only. A link is not followed. [Writer.Run] writes.
+func Open(path string, o Options) (*Writer, error) {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE|openFlags, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("opening the trace: %w%s", err, openHint(path))
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%q is not a regular file", path)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("opening the trace: %w", err), f.Close())
+	}
+	return newWriter(f, o, info.Size() > 0), nil
+}
+
+// openHint says what is wrong with a path that leads to a link.
+func openHint(path string) string {
+	if info, err := os.Lstat(path); err == nil && info.Mode()&os.ModeSymlink != 0 {
+		return "; it is a link, which is not followed: write the path that it leads to"
+	}
+	return ""
+}
+
+// newWriter begins a run. What the run before may have left half written is closed by an end of line.
+func newWriter(out io.WriteCloser, o Options, torn bool) *Writer {
+	w := &Writer{
+		out: out, logger: o.Logger, run: os.Getpid(), queue: make(chan item, room), torn: torn,
+		quit: make(chan struct{}), done: make(chan struct{}),
+	}
+	if w.logger == nil {
+		w.logger = slog.New(slog.DiscardHandler)
+	}
+	w.queue <- item{first: firstLine(clock(), time.Now(), w.run, o)}
+	return w
+}
+
+func firstLine(t int64, at time.Time, run int, o Options) *Line {
+	return &Line{
+		T: t, At: at.Round(0), Kind: event.RouseBegan, Run: run, PID: run,
+		Format: Format, Version: o.Version, Boot: bootID(), Settings: o.Settings,
+	}
+}
+
+// Sink takes one event. It never waits.
+func (w *Writer) Sink(e event.Event) {
+	select {
+	case w.queue <- item{t: clock(), event: e}:
+	default:
+		w.lost.Add(1)
+	}
+}
+
+// Run writes until Close.
+func (w *Writer) Run() {
+	w.started.Store(true)
+	defer close(w.done)
+	tick := time.NewTicker(pulse)
+	defer tick.Stop()
+	w.alive = clock()
+	for {
+		select {
+		case it := <-w.queue:
+			w.look()
+			w.take(it)
+			w.drain()
+		case <-tick.C:
+			w.look()
+		case <-w.quit:
+			w.look()
+			w.drain()
+			w.add(&Line{T: clock(), At: time.Now().Round(0), Kind: event.RouseEnded, Run: w.run, PID: w.run})
+			w.flush()
+			return
+		}
+		w.flush()
+	}
+}
+
+// look tells of a time in which the process has not run: nothing that should have happened in it could.
+func (w *Writer) look() {
+	now := clock()
+	if gap := time.Duration(now - w.alive); gap > pauseFrom {
+		w.add(&Line{T: now, At: time.Now().Round(0), Kind: kindPaused, Run: w.run, Elapsed: gap})
+	}
+	w.alive = now
+}
+
+// drain takes what is queued now.
+func (w *Writer) drain() {
+	for n := len(w.queue); n > 0; n-- {
+		w.take(<-w.queue)
+	}
+}
+
+// take encodes one item. What was lost before it came into the queue is told before it.
+func (w *Writer) take(it item) {
+	if lost := w.lost.Swap(0); lost > 0 {
+		w.tellLost(lost)
+	}
+	if it.first != nil {
+		w.add(it.first)
+		return
+	}
+	l := lineOf(it.t, w.run, &it.event)
+	w.add(&l)
+}
+
+func (w *Writer) tellLost(lines int64) {
+	w.add(&Line{T: clock(), At: time.Now().Round(0), Kind: kindLost, Run: w.run, Lost: lines})
+}
+
+// add puts a line into the buffer.
+func (w *Writer) add(l *Line) {
+	b, err := json.Marshal(l)
+	if err != nil { // a year beyond 9999
+		w.lost.Add(1)
+		return
+	}
+	w.buf = append(append(w.buf, b...), '\n')
+	w.lines++
+	if len(w.buf) >= batchBytes {
+		w.flush()
+	}
+}
+
+// flush writes the buffer, in one call. After a write that failed, the lines that are
+// missing are told as soon as one succeeds.
+func (w *Writer) flush() {
+	if len(w.buf) == 0 {
+		return
+	}
+	if w.torn {
+		w.buf = append([]byte{'\n'}, w.buf...)
+	}
+	_, err := w.out.Write(w.buf)
+	w.torn = err != nil
+	if err != nil {
+		w.lost.Add(w.lines)
+		w.complain(err)
+	}
+	w.buf, w.lines = w.buf[:0], 0
+}
+
+// complain says once what the disk says.
+func (w *Writer) complain(err error) {
+	if !w.failed {
+		w.logger.Error("the trace cannot be written; what is missing will be counted in it", "err", err)
+	}
+	w.failed = true
+}
+
+// Close writes what is queued, and that rouse has ended. It does not wait for ever for a disk that does not answer.
+func (w *Writer) Close() error {
+	if !w.started.Load() {
+		return w.out.Close() // nothing has happened
+	}
+	close(w.quit)
+	select {
+	case <-w.done:
+		return w.out.Close()
+	case <-time.After(closeWait):
+		return errors.New("closing the trace: the disk does not answer")
+	}
+}

@@ -1,0 +1,5 @@
+//go:build race
+
+package cycles
+
+const raced = true

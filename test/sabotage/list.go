@@ -1,0 +1,76 @@
+package main
+
+// mutations is the list, by the part of the program that is broken.
+var mutations = []mutation{
+	// The machine that decides.
+	{guard: "a waiting client that leaves stays counted", file: "internal/target/machine.go", old: "		m.waiting--\n", new: ""},
+	{guard: "the timer decides by itself", file: "internal/target/machine.go", old: "case m.held > 0 || m.waiting > 0:", new: "case false:"},
+	{guard: "a client is let in while the target is stopped", file: "internal/target/machine.go", old: "case m.state == Ready:\n		return output{grant: true}", new: "case m.state == Ready || m.state == Stopping:\n		return output{grant: true}"},
+	{guard: "a second operation begins beside the first", file: "internal/target/machine.go", old: "case m.op != opNone:\n		return output{} // whatever", new: "case false:\n		return output{} // whatever"},
+	{guard: "the epoch does not grow", file: "internal/target/machine.go", old: "		m.epoch++\n", new: ""},
+	{guard: "a start is not noted as 'may run'", file: "internal/target/machine.go", old: "m.state, m.mayRun, m.starting, m.undoing = Starting, true, true, false", new: "m.state, m.starting, m.undoing = Starting, true, false"},
+	{guard: "a stop that failed is taken for done", file: "internal/target/machine.go", old: "	if failed {\n		m.stops++", new: "	if false {\n		m.stops++"},
+	{guard: "a start that failed is not undone", file: "internal/target/machine.go", old: "out := m.begin(opStop) // it may half run", new: "out := output{}"},
+	{guard: "after a crash clients are let into a target that is being stopped", file: "internal/target/machine.go", old: "	case m.undoing:\n", new: "	case false:\n"},
+	{guard: "after a crash a start is forgotten", file: "internal/target/machine.go", old: "	case m.starting:\n", new: "	case false:\n"},
+	{guard: "a visit does not begin the cooldown anew", file: "internal/target/machine.go", old: " || in.used && out.alarm == alarmIdle", new: ""},
+	{guard: "the cooldown ends in the moment of a visit", file: "internal/target/machine.go", old: "		if in.used {\n			return output{} // asked too early\n		}\n", new: ""},
+	{guard: "an unheld target gets no cooldown", file: "internal/target/machine.go", old: "	case m.mayRun:\n		return alarmIdle", new: "	case m.mayRun:\n		return alarmOff"},
+	{guard: "who waits through the backoff is forgotten", file: "internal/target/machine.go", old: "case m.state == Failed && m.waiting > 0:\n		return m.begin(opStart)", new: "case false:\n		return m.begin(opStart)"},
+	{guard: "a hold that becomes a wait is not counted", file: "internal/target/machine.go", old: "	case stepSuspected:\n		m.waiting++\n", new: "	case stepSuspected:\n"},
+	{guard: "clients are let in while rouse retires the target", file: "internal/target/machine.go", old: "	case m.retiring:\n		return output{refuse: true}\n", new: ""},
+	{guard: "a target found down stays 'may run'", file: "internal/target/machine.go", old: "	case foundDown:\n		m.mayRun, m.undoing, m.stops = false, false, 0\n", new: "	case foundDown:\n		m.undoing, m.stops = false, 0\n"},
+	{guard: "a refused client stays counted", file: "internal/target/machine.go", old: "	if out.refuse {\n		m.waiting = 0\n	}\n", new: ""},
+
+	// The door that counts.
+	{guard: "whoever leaves is not counted out", file: "internal/target/door.go", old: "countOf(d.word.Add(^uint64(0))) == 0", new: "countOf(d.word.Load()) == 0"},
+	{guard: "the door lets in although it is shut", file: "internal/target/door.go", old: "if old&doorOpen == 0 {", new: "if false {"},
+	{guard: "shutting the door does not shut it", file: "internal/target/door.go", old: "d.word.And(^(doorUsed | doorOpen))", new: "d.word.And(^doorUsed)"},
+	{guard: "the first to come does not tell the supervisor", file: "internal/target/door.go", old: "			if countOf(old) == 0 {\n				d.tell()\n			}\n", new: ""},
+	{guard: "a hold is given back twice", file: "internal/target/hold.go", old: "	h.held = false\n", new: ""},
+	{guard: "a withdrawn wait is not told", file: "internal/target/hold.go", old: "	h.target.mail.put(request{step: stepAbandoned, hold: h}) // an ended", new: "	// an ended"},
+
+	// The supervisor that does.
+	{guard: "the count may rise behind the machine's back", file: "internal/target/supervisor.go", old: "in.held, in.used = s.door.shut()", new: "in.held, in.used = s.door.look()"},
+	{guard: "who is let in is not counted", file: "internal/target/requests.go", old: "	s.door.admit(s.queue.len())\n", new: ""},
+	{guard: "the start does not wait for the disk", file: "internal/target/operate.go", old: "	j.awaitSave(ctx)\n	res :=", new: "	res :="},
+	{guard: "a late timer is believed after a freeze", file: "internal/target/timer.go", old: "if !s.late && time.Since(s.deadline) > lateTimer {", new: "if false {"},
+	{guard: "a stop is believed while the driver says that it runs", file: "internal/target/operate.go", old: "		if running {\n			return errors.New(\"its driver says that it still runs\")\n		}\n", new: "		_ = running\n"},
+	{guard: "a stop is believed while somebody answers", file: "internal/target/operate.go", old: "	return fmt.Errorf(\"%w at %s\", errStillUp, j.call.Address)", new: "	return nil"},
+	{guard: "what the last rouse began is begun again", file: "internal/target/operate.go", old: "past != nil && past.Err == nil {", new: "past != nil && false {"},
+	{guard: "the record forgets that it is in use", file: "internal/target/record.go", old: "s.record.InUse = s.machine.held > 0", new: "s.record.InUse = false"},
+	{guard: "the address of the last run is used again", file: "internal/target/record.go", old: "time.Now(), \"\"\n", new: "time.Now(), s.record.Address\n"},
+	{guard: "a record is not written at the end", file: "internal/target/recorder.go", old: "		case <-w.quit:\n			w.write()\n", new: "		case <-w.quit:\n"},
+
+	// What survives a crash.
+	{guard: "the record is not synced before it is shown", file: "internal/state/disk.go", old: "		err = f.Sync()\n", new: "		err = nil\n"},
+	{guard: "the directory is not synced", file: "internal/state/disk.go", old: "d.disk.syncDir(d.path)); err", new: "nil); err"},
+	{guard: "a record is written in place", file: "internal/state/disk.go", old: "temp := tempPath(path)", new: "temp := path"},
+	{guard: "a checksum that does not match is accepted", file: "internal/state/codec.go", old: "if !bytes.Equal(data[:len(head)+1], header(line)) {", new: "if false {"},
+	{guard: "a clock that was set back lengthens a cooldown", file: "internal/state/state.go", old: "	r.Since, r.LastUsed = earlier(r.Since, now), earlier(r.LastUsed, now)\n", new: "	_ = now\n"},
+
+	// The connection.
+	{guard: "a client that is not served sees a clean end (goroutines)", file: "internal/proxy/client.go", old: "	reset(c.conn)\n", new: "	_ = c.conn.Close()\n"},
+	{guard: "a client that is not served sees a clean end (loops)", file: "internal/proxy/end_linux.go", old: "	loop.Reset(int(g.fd))\n", new: "	loop.Close(int(g.fd))\n"},
+	{guard: "a hold is never given back (goroutines)", file: "internal/proxy/client.go", old: "		defer hold.Release()\n", new: ""},
+	{guard: "a hold is never given back (loops)", file: "internal/proxy/end_linux.go", old: "	if g.held {\n		g.hold.Release()\n	}\n", new: ""},
+	{guard: "a slot is never given back", file: "internal/proxy/end_linux.go", old: "	g.at.door.opts.Slots.Release()\n", new: ""},
+	{guard: "one EMFILE ends the door", file: "internal/proxy/doorman_linux.go", old: "	m.loop.Arm(&m.timer, m.pause)\n", new: ""},
+	{guard: "a client that leaves while it waits is not seen", file: "internal/proxy/guest_linux.go", old: "peek.FD(g.fd).Gone(); err != nil {", new: "peek.FD(g.fd).Gone(); false {"},
+	{guard: "a forwarder that lost its target is believed", file: "internal/proxy/end_linux.go", old: "		g.hold.Doubt()\n", new: "		_ = g.hold.Doubt\n"},
+	{guard: "one more client than there is room for", file: "internal/gate/slots.go", old: "if n >= s.most {", new: "if n > s.most {"},
+
+	// The relay.
+	{guard: "both sides are closed at the first end of stream (goroutines)", file: "internal/relay/owner.go", old: "r.streams[theClient].passed && r.streams[theBackend].passed {", new: "r.streams[theClient].passed || r.streams[theBackend].passed {"},
+	{guard: "a reset is passed on as a clean end (goroutines)", file: "internal/relay/owner.go", old: "if r.end != EndClosed {", new: "if false {"},
+	{guard: "a reset is passed on as a clean end (loops)", file: "internal/relay/link_linux.go", old: "if k.end == 0 {", new: "if true {"},
+	{guard: "the rest of a short write is lost", file: "internal/relay/carry_linux.go", old: "		k.at(s).parked = &parked{bytes: append([]byte(nil), b[n:]...)}\n", new: ""},
+
+	// Readiness.
+	{guard: "an address that accepts and closes is believed ready", file: "internal/probe/probe.go", old: "		return errors.New(\"accepted and closed again: a port forwarder whose target is not up yet?\")", new: "		return nil"},
+	{guard: "our own shortage is blamed on the target", file: "internal/probe/probe.go", old: "	if ourFault(err) {", new: "	if false {"},
+
+	// Hooks.
+	{guard: "all of our environment goes to hooks", file: "internal/driver/exec/environ.go", old: "env := make([]string, 0, 8+len(d.env))", new: "env := os.Environ()"},
+	{guard: "exit code 75 is a failure like any other", file: "internal/driver/exec/run.go", old: "		causes = append(causes, driver.ErrTemporary)\n", new: ""},
+}
