@@ -69,3 +69,43 @@ func TestAHastyDriverDoesNotWait(t *testing.T) {
 		s.is(Stopping)
 	})
 }
+
+func TestAKeeperGoesOnWithoutRouse(t *testing.T) {
+	open(t, Plan{Moves: true}, func(s *sky) {
+		k := &Keeper{Caller: *s.Driver("vm")}
+		ctx, cancel := context.WithCancelCause(s.t.Context())
+		time.AfterFunc(time.Second, func() { cancel(driver.ErrDetach) })
+		if _, err := k.Start(ctx, driver.Op{Epoch: 7}); !errors.Is(err, driver.ErrDetach) {
+			t.Errorf("got %v, want ErrDetach", err)
+		}
+		running, err := k.Report(s.t.Context(), driver.Op{Epoch: 7}) // waits for the start
+		if !running || err != nil {
+			t.Errorf("report: %v, %v", running, err)
+		}
+		s.is(Running)
+		past, err := k.Resume(s.t.Context(), driver.Op{Epoch: 7})
+		if err != nil || past != (driver.Outcome{Action: "start", Address: "10.0.0.2:80"}) {
+			t.Errorf("resume: %+v, %v", past, err)
+		}
+		if past, err := k.Resume(s.t.Context(), driver.Op{Epoch: 8}); err != nil || past != (driver.Outcome{}) {
+			t.Errorf("resume of an epoch without a trace: %+v, %v", past, err)
+		}
+		if r := s.read(); r.Operations != 2 || r.Overlaps+r.StatusOverlaps != 0 {
+			t.Errorf("the judge saw %+v", r)
+		}
+	})
+}
+
+func TestAKeeperEndsWithItsTime(t *testing.T) {
+	open(t, Plan{}, func(s *sky) {
+		k := &Keeper{Caller: *s.Driver("vm")}
+		ctx, cancel := context.WithTimeout(s.t.Context(), time.Second)
+		defer cancel()
+		if _, err := k.Start(ctx, driver.Op{Epoch: 7}); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got %v, want that its time was over", err)
+		}
+		if past, err := k.Resume(s.t.Context(), driver.Op{Epoch: 7}); err != nil || past.Err == nil {
+			t.Errorf("resume: %+v, %v, want the error", past, err)
+		}
+	})
+}

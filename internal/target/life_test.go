@@ -3,6 +3,7 @@ package target
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -220,6 +221,55 @@ func TestFailedStartHookOfARunningTargetIsNoFailure(t *testing.T) {
 		defer s.close()
 		s.acquire().Release()
 		s.expect(Ready, 1, 0)
+	})
+}
+
+// TestFailedStartBesideAStranger: somebody answers at the address, but the driver knows that it is not the target.
+func TestFailedStartBesideAStranger(t *testing.T) {
+	bubble(t, func(t *testing.T, m *machineRoom) {
+		m.startErr = func(int) error { return errBroken }
+		m.power(true)
+		time.Sleep(m.bootTime)
+		s := m.open(func(o *Options) { o.Driver = elsewhere{m} })
+		defer s.close()
+		if _, err := s.Acquire(t.Context(), "client test"); !errors.Is(err, errBroken) {
+			t.Errorf("Acquire: %v, want that the start failed", err)
+		}
+	})
+}
+
+// elsewhere is a driver whose target never runs, whoever answers.
+type elsewhere struct{ *machineRoom }
+
+func (elsewhere) Report(context.Context, driver.Op) (bool, error) { return false, nil }
+
+// TestFailedStartOfATargetThatMoves: its driver tells the address at each start, so whoever answers at the configured
+// one, after a start that has not told it, may be a stranger.
+func TestFailedStartOfATargetThatMoves(t *testing.T) {
+	bubble(t, func(t *testing.T, m *machineRoom) {
+		var broken atomic.Pointer[error]
+		broken.Store(new(error))
+		m.startErr = func(int) error { return *broken.Load() }
+		m.stopErr = m.startErr // so that it is checked as well
+		m.address = "10.0.0.7"
+		s := m.open(func(o *Options) { o.Driver = reporting{machineRoom: m} })
+		defer s.close()
+		s.acquire().Release()
+		time.Sleep(31 * time.Minute)
+		s.expect(Stopped, 1, 1)
+		broken.Store(&errBroken)
+		m.power(true)
+		time.Sleep(m.bootTime)
+		if h, err := s.Acquire(t.Context(), "client test"); !errors.Is(err, errBroken) {
+			t.Errorf("Acquire: %v at %q, want that the start failed", err, h.Address())
+		}
+		broken.Store(new(error))
+		time.Sleep(5 * time.Minute)
+		h := s.acquire()
+		if h.Address() != "10.0.0.7:80" {
+			t.Errorf("address %q, want the one that was told", h.Address())
+		}
+		h.Release()
 	})
 }
 

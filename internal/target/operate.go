@@ -40,6 +40,7 @@ type job struct {
 	op     operation
 	resume bool // a dead rouse began it: what its action has come to is asked before it is begun again
 	mayRun bool
+	lost   bool // starts tell the address, and this run's was not told: whoever answers at the one in call may be a stranger
 	call   driver.Op
 	saved  <-chan struct{} // closes when the record of what is begun is on disk; nil: it is
 }
@@ -101,6 +102,9 @@ func (j *job) check(ctx context.Context) result {
 		default:
 			return result{found: foundDown}
 		}
+	}
+	if j.lost {
+		return result{found: silence, err: reportErr}
 	}
 	conn, err := j.Prober.Once(ctx, j.call.Address)
 	switch {
@@ -221,10 +225,16 @@ func (j *job) watchBoot(ctx context.Context, reporter driver.Reporter, died cont
 }
 
 // startedAnyway looks once more after a start that failed: "already running" is
-// the commonest failure, and the target itself knows best.
+// the commonest failure, and the target itself knows best. But if its driver says
+// that it does not run, then a stranger has got its address.
 func (j *job) startedAnyway(ctx context.Context, err error) result {
-	if ctx.Err() != nil {
+	if ctx.Err() != nil || j.lost {
 		return result{err: err}
+	}
+	if reporter, ok := j.Driver.(driver.Reporter); ok {
+		if running, reportErr := j.report(ctx, reporter); reportErr == nil && !running {
+			return result{err: err}
+		}
 	}
 	conn, probeErr := j.Prober.Once(ctx, j.call.Address)
 	if probeErr != nil {

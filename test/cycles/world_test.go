@@ -36,6 +36,7 @@ type world struct {
 	limits limits
 	random *rand.Rand
 	store  memory
+	driver *fakecloud.Keeper
 	life   *life
 	tape   tape
 	tally  tally
@@ -58,6 +59,8 @@ func newWorld(t *testing.T, seed uint64) *world {
 	if err := w.cloud.Add(w.plan); err != nil {
 		t.Fatal(err)
 	}
+	w.driver = &fakecloud.Keeper{Caller: *w.cloud.Driver(machine)}
+	w.driver.Caller.Poll, w.driver.Caller.Hasty = 250*time.Millisecond, w.one(3)
 	w.begin()
 	return w
 }
@@ -97,11 +100,9 @@ func (w *world) begin() {
 		w.t.Fatal(err)
 	}
 	events := event.NewLog(w.tape.event)
-	driver := w.cloud.Driver(machine)
-	driver.Poll, driver.Hasty = 250*time.Millisecond, w.one(3)
 	l := &life{served: make(chan error, 1)}
 	l.target, err = target.New(target.Options{
-		Name: machine, Address: first, Driver: driver, Prober: prober, Store: &w.store, Events: events,
+		Name: machine, Address: first, Driver: w.driver, Prober: prober, Store: &w.store, Events: events,
 		Cooldown: w.limits.cooldown, StartTimeout: w.limits.start, StopTimeout: w.limits.stop,
 	})
 	if err != nil {
