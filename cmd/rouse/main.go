@@ -99,8 +99,11 @@ func heed(signals <-chan os.Signal, cancel context.CancelCauseFunc) {
 
 // report tells the user what went wrong and returns the exit code.
 func report(out io.Writer, err error) int {
-	if err == nil {
+	switch {
+	case err == nil:
 		return exitDone
+	case errors.Is(err, errViolated):
+		return exitFailed
 	}
 	problems, ok := errors.AsType[config.Problems](err)
 	if !ok {

@@ -103,7 +103,7 @@ func strayWords(cmd *cobra.Command, words []string) config.Problems {
 		case nearFlag != "" && (hasValue || name != word):
 			p.Hint = "did you mean --" + nearFlag + strings.TrimPrefix(strings.TrimLeft(word, "-–—"), name)
 		case near != "":
-			p.Hint = "did you mean: rouse " + near
+			p.Hint = "did you mean: " + cmd.CommandPath() + " " + near
 		case cmd.HasParent():
 			p.Hint = "see: " + cmd.CommandPath() + " --help"
 		default:

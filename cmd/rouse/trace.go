@@ -16,9 +16,11 @@ var errViolated = errors.New("a rule was broken")
 
 func newTrace() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "trace check FILE...",
+		Use: "trace check FILE...", DisableFlagsInUseLine: true,
 		Short: "check what rouse has written with --trace",
-		Long:  `Reads traces, which rouse --trace=FILE writes, and checks them; see: rouse trace check --help`,
+		Long: `For the traces that rouse --trace=FILE writes: a line of JSON for everything that happens.
+What can be done with them so far is to check them; see: rouse trace check --help
+`,
 		RunE: func(cmd *cobra.Command, words []string) error {
 			if problems := strayWords(cmd, words); len(problems) > 0 {
 				return problems
@@ -33,7 +35,7 @@ func newTrace() *cobra.Command {
 func newTraceCheck() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:   "check FILE... [--json]",
+		Use: "check [--json] FILE...", DisableFlagsInUseLine: true,
 		Short: "whether the rouse that wrote a trace has kept its promises",
 		Long: `Reads what rouse --trace=FILE has written and holds it against what rouse promises: that nothing
 was stopped under a client, that there was one operation at a time, that what nobody used was

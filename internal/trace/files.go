@@ -41,7 +41,7 @@ func CheckAll(sources []iter.Seq2[Line, error], o CheckOptions) (*Report, error)
 		return nil, err
 	}
 	if c.report.Lines == 0 {
-		return nil, &FormatError{File: "the trace", Text: "it is empty"}
+		return nil, &FormatError{File: "the trace", Text: "is empty: rouse has written nothing"}
 	}
 	return c.finish(), nil
 }

@@ -115,7 +115,7 @@ func (c *checker) overdueFor(lf *life, l *Line, present time.Duration) {
 
 // unretried is about a stop that failed, after which no timer was armed.
 func (c *checker) unretried(lf *life, l *Line) {
-	if lf.unarmed != nil && !lf.run.blind {
+	if lf.unarmed != nil && time.Duration(l.T-lf.unarmed.T) > lateBy {
 		c.late(late{rule: ruleStops, life: lf, line: *l, before: lf.unarmed, from: lf.unarmed.T, most: lateBy,
 			text: "a stop failed, and for %v nothing was armed to try it again"})
 		lf.unarmed = nil

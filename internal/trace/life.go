@@ -19,11 +19,8 @@ func (c *checker) changed(lf *life, l *Line) {
 	if !Follows(l.From, l.To) {
 		c.broken(rulePath, lf.run, l, nil, "%q never comes after %q", l.To, l.From)
 	}
-	if l.To == "stopping" {
-		c.noStopUnder(lf, l, "the target goes to stopping")
-		if l.From == "ready" {
-			c.notTooSoon(lf, l)
-		}
+	if l.To == "stopping" && l.From == "ready" {
+		c.notTooSoon(lf, l)
 	}
 	c.overdue(lf, l)
 	lf.armed = nil
@@ -123,7 +120,7 @@ func (c *checker) counts(lf *life, l *Line) {
 	// Whoever is connected has told so after it was counted, and tells of its end before it is counted out.
 	if lf.connected > max(l.Held, 0) && l.Held >= 0 {
 		who, since := lf.somebody()
-		c.broken(ruleCounts, lf.run, l, &since, "%s connected, %s among them, but only %d counted as held",
+		c.broken(ruleCounts, lf.run, l, &since, "%s connected, client %s first, but only %d counted as held",
 			areMany(lf.connected, "client"), who, l.Held)
 	}
 }
@@ -135,7 +132,7 @@ func (c *checker) noStopUnder(lf *life, l *Line, what string) {
 		c.broken(ruleNoStopUnder, lf.run, l, nil, "%s while %d held it and %d waited", what, l.Held, l.Waiting)
 	case lf.connected > 0:
 		who, since := lf.somebody()
-		c.broken(ruleNoStopUnder, lf.run, l, &since, "%s under %s, %s among them", what, many(lf.connected, "client"), who)
+		c.broken(ruleNoStopUnder, lf.run, l, &since, "%s while %s connected, client %s first", what, areMany(lf.connected, "client"), who)
 	}
 }
 

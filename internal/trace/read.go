@@ -12,7 +12,10 @@ import (
 	"github.com/rouse-proxy/rouse/internal/event"
 )
 
-const longestLine = 64 << 10 // bytes; a Writer makes none that is half as long
+const (
+	longestLine = 64 << 10 // bytes; a Writer makes none that is half as long
+	mostBroken  = 1000     // lines in a row that a full disk may have cut off
+)
 
 // A FormatError says where a file is not a trace.
 type FormatError struct {
@@ -24,6 +27,9 @@ type FormatError struct {
 
 // Error says it.
 func (e *FormatError) Error() string {
+	if e.Number == 0 {
+		return e.File + " " + e.Text
+	}
 	return fmt.Sprintf("%s:%d: this is not a trace: %s", e.File, e.Number, e.Text)
 }
 
@@ -56,7 +62,8 @@ type parser struct {
 	in     *bufio.Reader
 	number int
 	began  bool
-	broken error // what is wrong with the line before, which may have been cut off
+	broken error // what is wrong with the line before, which may have been cut off: the first of several
+	cuts   int   // how many
 }
 
 // next returns the next line; io.EOF: there is none.
@@ -80,15 +87,18 @@ func (p *parser) next() (Line, error) {
 		}
 		l, err := p.parse(bytes.TrimSuffix(text, []byte{'\n'}))
 		switch {
-		case p.broken != nil && (err != nil || l.Kind != event.RouseBegan && l.Kind != kindLost):
-			return Line{}, p.broken
 		case err == nil && l.Kind == "": // empty
 			continue
+		case p.broken != nil && (p.cuts > mostBroken || err == nil && l.Kind != event.RouseBegan && l.Kind != kindLost):
+			return Line{}, p.broken
 		case err == nil:
-			p.broken, p.began = nil, true
+			p.broken, p.cuts, p.began = nil, 0, true
 			return l, nil
 		}
-		p.broken = err
+		p.cuts++
+		if p.broken == nil {
+			p.broken = err
+		}
 	}
 }
 

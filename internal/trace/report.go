@@ -158,7 +158,11 @@ func (r *Report) writeRule(w *words, rule Rule) {
 		}
 		w.say("\n        %s", plain(f.Text))
 		if f.Before != nil {
-			w.say(" (see %s)", *f.Before)
+			if f.Before.File == f.Place.File {
+				w.say(" (compare line %d)", f.Before.Line)
+			} else {
+				w.say(" (compare %s)", *f.Before)
+			}
 		}
 		w.say("\n")
 	}

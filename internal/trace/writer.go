@@ -16,7 +16,7 @@ import (
 const (
 	room       = 8192            // lines that may wait for a slow disk
 	batchBytes = 64 << 10        // written at once
-	pulse      = time.Second     // how often the writer looks whether the process has run
+	pulse      = time.Second     // how often somebody looks whether the process has run
 	pauseFrom  = 2 * pulse       // between two looks: that it has not
 	closeWait  = 2 * time.Second // how long the end waits for a disk that may be dead
 )
@@ -34,6 +34,7 @@ type Writer struct {
 	out     io.WriteCloser
 	logger  *slog.Logger
 	run     int
+	now     func() int64
 	queue   chan item
 	lost    atomic.Int64
 	started atomic.Bool
@@ -45,13 +46,12 @@ type Writer struct {
 	lines  int64 // in buf
 	torn   bool  // the file may end within a line
 	failed bool  // said in the log
-	alive  int64 // when it last ran
 }
 
-// item is an event that waits to be written.
+// item is an event that waits to be written, or a line that is none.
 type item struct {
 	t     int64
-	first *Line // in place of the event
+	line  *Line // in place of the event
 	event event.Event
 }
 
@@ -83,13 +83,13 @@ func openHint(path string) string {
 // newWriter begins a run. What the run before may have left half written is closed by an end of line.
 func newWriter(out io.WriteCloser, o Options, torn bool) *Writer {
 	w := &Writer{
-		out: out, logger: o.Logger, run: os.Getpid(), queue: make(chan item, room), torn: torn,
+		out: out, logger: o.Logger, run: os.Getpid(), now: clock, queue: make(chan item, room), torn: torn,
 		quit: make(chan struct{}), done: make(chan struct{}),
 	}
 	if w.logger == nil {
 		w.logger = slog.New(slog.DiscardHandler)
 	}
-	w.queue <- item{first: firstLine(clock(), time.Now(), w.run, o)}
+	w.queue <- item{line: firstLine(clock(), time.Now(), w.run, o)}
 	return w
 }
 
@@ -103,9 +103,32 @@ func firstLine(t int64, at time.Time, run int, o Options) *Line {
 // Sink takes one event. It never waits.
 func (w *Writer) Sink(e event.Event) {
 	select {
-	case w.queue <- item{t: clock(), event: e}:
+	case w.queue <- item{t: w.now(), event: e}:
 	default:
 		w.lost.Add(1)
+	}
+}
+
+// watch tells of times in which the process did not run: nothing that should have happened in
+// them could. It is no part of Run, which may wait for a disk.
+func (w *Writer) watch() {
+	tick := time.NewTicker(pulse)
+	defer tick.Stop()
+	for alive := w.now(); ; {
+		select {
+		case <-w.quit:
+			return
+		case <-tick.C:
+		}
+		now := w.now()
+		if gap := time.Duration(now - alive); gap > pauseFrom {
+			select {
+			case w.queue <- item{line: &Line{T: now, At: time.Now().Round(0), Kind: kindPaused, Run: w.run, Elapsed: gap}}:
+			default:
+				w.lost.Add(1)
+			}
+		}
+		alive = now
 	}
 }
 
@@ -113,35 +136,20 @@ func (w *Writer) Sink(e event.Event) {
 func (w *Writer) Run() {
 	w.started.Store(true)
 	defer close(w.done)
-	tick := time.NewTicker(pulse)
-	defer tick.Stop()
-	w.alive = clock()
+	go w.watch()
 	for {
 		select {
 		case it := <-w.queue:
-			w.look()
 			w.take(it)
 			w.drain()
-		case <-tick.C:
-			w.look()
+			w.flush()
 		case <-w.quit:
-			w.look()
 			w.drain()
-			w.add(&Line{T: clock(), At: time.Now().Round(0), Kind: event.RouseEnded, Run: w.run, PID: w.run})
+			w.take(item{line: &Line{T: w.now(), At: time.Now().Round(0), Kind: event.RouseEnded, Run: w.run, PID: w.run}})
 			w.flush()
 			return
 		}
-		w.flush()
 	}
-}
-
-// look tells of a time in which the process has not run: nothing that should have happened in it could.
-func (w *Writer) look() {
-	now := clock()
-	if gap := time.Duration(now - w.alive); gap > pauseFrom {
-		w.add(&Line{T: now, At: time.Now().Round(0), Kind: kindPaused, Run: w.run, Elapsed: gap})
-	}
-	w.alive = now
 }
 
 // drain takes what is queued now.
@@ -156,8 +164,8 @@ func (w *Writer) take(it item) {
 	if lost := w.lost.Swap(0); lost > 0 {
 		w.tellLost(lost)
 	}
-	if it.first != nil {
-		w.add(it.first)
+	if it.line != nil {
+		w.add(it.line)
 		return
 	}
 	l := lineOf(it.t, w.run, &it.event)
@@ -165,7 +173,7 @@ func (w *Writer) take(it item) {
 }
 
 func (w *Writer) tellLost(lines int64) {
-	w.add(&Line{T: clock(), At: time.Now().Round(0), Kind: kindLost, Run: w.run, Lost: lines})
+	w.add(&Line{T: w.now(), At: time.Now().Round(0), Kind: kindLost, Run: w.run, Lost: lines})
 }
 
 // add puts a line into the buffer.
@@ -191,8 +199,8 @@ func (w *Writer) flush() {
 	if w.torn {
 		w.buf = append([]byte{'\n'}, w.buf...)
 	}
-	_, err := w.out.Write(w.buf)
-	w.torn = err != nil
+	n, err := w.out.Write(w.buf)
+	w.torn = err != nil && (n > 0 || w.torn)
 	if err != nil {
 		w.lost.Add(w.lines)
 		w.complain(err)
