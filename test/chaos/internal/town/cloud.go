@@ -6,13 +6,9 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
 
@@ -115,21 +111,4 @@ func (c *cloud) need(who string) (done func()) {
 		release()
 	}()
 	return func() { close(ended) }
-}
-
-// facts reads the cloud's log.
-func facts(dir string) ([]fakecloud.Fact, error) {
-	data, err := os.ReadFile(filepath.Join(dir, cloudLog))
-	if err != nil {
-		return nil, err
-	}
-	var all []fakecloud.Fact
-	for line := range strings.Lines(string(data)) {
-		var f fakecloud.Fact
-		if err := json.Unmarshal([]byte(line), &f); err != nil {
-			return nil, errors.Join(fmt.Errorf("the cloud's log has a bad line %q", line), err)
-		}
-		all = append(all, f)
-	}
-	return all, nil
 }

@@ -146,7 +146,7 @@ func (t *Town) judgeTrace() (int, error) {
 	path := filepath.Join(t.Dir, traceFile)
 	data, err := os.ReadFile(path)
 	if err != nil {
-		t.tell(fmt.Sprint("rouse has left no trace: ", err))
+		t.complain("rouse has left no trace: %v", err)
 		return 0, nil
 	}
 	out, err := exec.Command(t.Rouse, "trace", "check", path).CombinedOutput()
@@ -154,16 +154,28 @@ func (t *Town) judgeTrace() (int, error) {
 		return 0, writeErr
 	}
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
-		t.complain("the trace breaks a rule (%v): %s", exit, firstLines(string(out), 6))
+		t.complain("the trace breaks a rule (%v, see check.txt): %s", exit, broken(string(out)))
 	} else if err != nil {
 		return 0, fmt.Errorf("checking the trace: %w", err)
 	}
 	return bytes.Count(data, []byte("\n")), nil
 }
 
-func firstLines(s string, n int) string {
-	lines := strings.SplitN(strings.TrimSpace(s), "\n", n+1)
-	return strings.Join(lines[:min(n, len(lines))], "; ")
+// broken are the broken rules in what the checker says, each with where it is broken first; else all that it says.
+func broken(report string) string {
+	var told []string
+	lines := slices.Collect(strings.Lines(report))
+	for i, line := range lines {
+		if strings.Contains(line, "  broken: ") {
+			for _, l := range lines[i:min(i+3, len(lines))] {
+				told = append(told, strings.TrimSpace(l))
+			}
+		}
+	}
+	if len(told) == 0 {
+		return strings.TrimSpace(report)
+	}
+	return strings.Join(told, "; ")
 }
 
 // judgeLeftovers wants nobody but us in the cell.

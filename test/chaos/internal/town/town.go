@@ -199,7 +199,7 @@ func (t *Town) newRouse() *rouse {
 		"--hook-start-svc=" + filepath.Join(hooks, "start"), "--hook-stop-svc=" + filepath.Join(hooks, "stop"),
 		"--cooldown-period=" + t.Plan.Cooldown.String(), "--start-timeout=" + startTimeout.String(), "--stop-timeout=" + stopTimeout.String(),
 		"--recheck-period=2s", "--drain-timeout=" + drain.String(), "--state-dir=" + t.state,
-		"--log-format=json", "--log-level=debug",
+		"--trace=" + filepath.Join(t.Dir, traceFile), "--log-format=json", "--log-level=debug",
 	}
 	if t.Plan.Status {
 		args = append(args, "--hook-status="+filepath.Join(hooks, "status"))
