@@ -52,15 +52,25 @@ func TestForksThatAreRefusedHealByThemselves(t *testing.T) {
 	r := s.launch(cmd)
 	r.awaitState("stopped")
 
-	s.limitProcesses(r, r.threads())
+	s.limitProcesses(r, 1) // it has more already
 	c := r.dial()
 	c.say("hello")
-	r.awaitMsg("will try again")
+	var crowd []*client // which keeps it busy on as many threads as it has
+	for range 100 {
+		crowd = append(crowd, r.dial())
+	}
+	for range 3 {
+		r.awaitMsg("will try again")
+	}
 	s.expectRuns("")
 	s.limitProcesses(r, 1000)
 	c.hear("hello")
+	for _, one := range crowd {
+		one.ask("me too")
+		one.leave()
+	}
 
-	s.limitProcesses(r, 1) // it has more already
+	s.limitProcesses(r, 1)
 	c.leave()
 	r.awaitState("stopping")
 	r.awaitMsg("will try again")
@@ -97,16 +107,6 @@ func (s *stage) giveAway() {
 		}
 		return os.Chown(path, int(loner.Uid), int(loner.Gid))
 	}))
-}
-
-// threads is how many the child has: each counts as a process of its user's.
-func (c *child) threads() int {
-	c.Helper()
-	tasks, err := os.ReadDir("/proc/" + strconv.Itoa(c.cmd.Process.Pid) + "/task")
-	if err != nil {
-		c.Fatal(err)
-	}
-	return len(tasks)
 }
 
 // limitProcesses limits how many the child's user may have, as far as the child is asked.

@@ -28,6 +28,7 @@ type entry struct {
 type child struct {
 	testing.TB
 	cmd  *exec.Cmd
+	long time.Duration // how long a line of its log may take
 	done chan struct{} // closed once it has ended and everything it said is here
 
 	mu    sync.Mutex // guards the fields below
@@ -68,7 +69,7 @@ func (s *stage) launchTold(cmd *exec.Cmd) *child {
 // begin starts a child that says things in out.
 func (s *stage) begin(cmd *exec.Cmd, out io.Reader) *child {
 	s.Helper()
-	c := &child{TB: s.TB, cmd: cmd, done: make(chan struct{}), fresh: make(chan struct{}), read: map[string]int{}}
+	c := &child{TB: s.TB, cmd: cmd, long: patience, done: make(chan struct{}), fresh: make(chan struct{}), read: map[string]int{}}
 	if err := cmd.Start(); err != nil {
 		s.Fatal(err)
 	}
@@ -110,7 +111,7 @@ func (c *child) log() []string {
 // await waits for a log line, from the last one on that the same kind of wait has found.
 func (c *child) await(kind string, match func(entry) bool) entry {
 	c.Helper()
-	timeout := time.After(patience)
+	timeout := time.After(c.long)
 	for ended := false; ; {
 		c.mu.Lock()
 		fresh := c.fresh
@@ -132,7 +133,7 @@ func (c *child) await(kind string, match func(entry) bool) entry {
 		case <-c.done:
 			ended = true
 		case <-timeout:
-			c.Fatalf("waited for %v, and it never said: %s", patience, kind)
+			c.Fatalf("waited for %v, and it never said: %s", c.long, kind)
 		}
 	}
 }
@@ -221,11 +222,17 @@ func dialTo(t testing.TB, address string) *client {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return newClient(t, conn.(*net.TCPConn), 2*patience)
+}
+
+// newClient makes a client of a connection, for no longer than life.
+func newClient(t testing.TB, conn *net.TCPConn, life time.Duration) *client {
+	t.Helper()
 	t.Cleanup(func() { _ = conn.Close() })
-	if err := conn.SetDeadline(time.Now().Add(2 * patience)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(life)); err != nil {
 		t.Fatal(err)
 	}
-	return &client{t, conn.(*net.TCPConn), bufio.NewReader(conn)}
+	return &client{t, conn, bufio.NewReader(conn)}
 }
 
 // say sends a line; it does not wait for the answer.

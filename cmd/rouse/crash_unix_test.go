@@ -16,7 +16,7 @@ type phase struct {
 	// empty text means that this is not looked at.
 	alone, asked string
 
-	adopt func(s *stage, r *child, asked bool) // lets go of what the phase holds, once the next rouse has seen it
+	adopt func(*stage, *child) // lets go of what the phase holds, once the next rouse has seen it
 }
 
 // phases are all moments that differ in what the next rouse finds.
@@ -26,30 +26,28 @@ var phases = []phase{
 		reach: func(_ *stage, r *child) { r.awaitState("stopped") },
 	},
 	{
-		name: "start hook runs", alone: "start stop", asked: "start start stop",
+		name: "start hook runs", alone: "start stop", asked: "start stop",
 		reach: func(s *stage, r *child) {
 			s.hold("start")
 			r.dial().say("hello")
 			s.awaitRuns("start", 1)
 			s.awaitRecord()
 		},
-		adopt: func(s *stage, r *child, _ bool) {
+		adopt: func(s *stage, r *child) {
 			r.awaitMsg("waiting for a hook that was left running")
 			s.release("start")
 		},
 	},
 	{
-		name: "target boots", alone: "start stop", asked: "start start stop",
+		name: "target boots", alone: "start stop", asked: "start stop",
 		reach: func(s *stage, r *child) {
 			s.hold("boot")
 			r.dial().say("hello")
 			s.eventually("the start hook has ended", func() bool { return s.runs() == "start" && s.open() == 0 })
 		},
-		adopt: func(s *stage, r *child, asked bool) {
-			if asked { // else it is stopped while it boots
-				r.await("operation", func(e entry) bool { return e.Msg == "operation begun" && e.Operation == "start" })
-				s.release("boot")
-			}
+		adopt: func(s *stage, r *child) {
+			r.awaitMsg("taking up what the last rouse began")
+			s.release("boot")
 		},
 	},
 	{
@@ -66,7 +64,7 @@ var phases = []phase{
 		},
 	},
 	{
-		name: "stop hook runs", alone: "start stop stop", asked: "start stop stop start stop",
+		name: "stop hook runs", alone: "start stop", asked: "start stop start stop",
 		reach: func(s *stage, r *child) {
 			s.hold("stop")
 			c := r.dial()
@@ -75,13 +73,13 @@ var phases = []phase{
 			s.awaitRuns("stop", 1)
 			s.awaitRecord()
 		},
-		adopt: func(s *stage, r *child, _ bool) {
+		adopt: func(s *stage, r *child) {
 			r.awaitMsg("waiting for a hook that was left running")
 			s.release("stop")
 		},
 	},
 	{
-		name: "target goes down", alone: "start stop stop", asked: "start stop stop start stop",
+		name: "target goes down", alone: "start stop", asked: "start stop start stop",
 		reach: func(s *stage, r *child) {
 			s.hold("down")
 			c := r.dial()
@@ -89,7 +87,7 @@ var phases = []phase{
 			c.leave()
 			s.eventually("the stop hook has ended", func() bool { return s.runs() == "start stop" && s.open() == 0 })
 		},
-		adopt: func(s *stage, r *child, _ bool) {
+		adopt: func(s *stage, r *child) {
 			r.await("the stop", func(e entry) bool { return e.Msg == "state changed" && e.To == "stopping" })
 			s.release("down")
 		},
@@ -116,7 +114,7 @@ func TestNextRunAdoptsWhatAKilledOneLeft(t *testing.T) {
 				return
 			}
 			if p.adopt != nil {
-				p.adopt(s, r, false)
+				p.adopt(s, r)
 			}
 			s.finish(r, p.alone)
 		})
@@ -136,7 +134,7 @@ func TestClientOfTheNextRunIsServed(t *testing.T) {
 			c := r.dial()
 			c.say("hello")
 			if p.adopt != nil {
-				p.adopt(s, r, true)
+				p.adopt(s, r)
 			}
 			c.hear("hello")
 			if s.open() != 0 {

@@ -16,6 +16,7 @@ import (
 	"syscall"
 
 	"github.com/rouse-proxy/rouse/internal/config"
+	"github.com/rouse-proxy/rouse/internal/driver/exec"
 )
 
 // Exit codes, which scripts may rely on.
@@ -26,6 +27,7 @@ const (
 )
 
 func main() {
+	exec.RunKeeper()
 	keepInherited()
 	warmThreads()
 	os.Exit(run(os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr}))

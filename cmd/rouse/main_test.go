@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	hooks "github.com/rouse-proxy/rouse/internal/driver/exec"
 )
 
 // patience bounds every wait of these tests. It is long because it only says that
@@ -30,6 +32,7 @@ const canary = "canary-9f31c7"
 // TestMain makes two programs of the test binary: rouse itself, and backend, the
 // server that sleeps behind it.
 func TestMain(m *testing.M) {
+	hooks.RunKeeper()
 	if err := flag.Set("test.parallel", "6"); err != nil { // they mostly wait; -parallel still wins
 		panic(err)
 	}
@@ -106,7 +109,8 @@ func exists(path string) bool {
 // backend is a server that answers each line with "echo " and the line, at the
 // address that the start hook passes on. It lives in the folder of its stage and
 // obeys the files there: while hold-boot exists it does not listen yet, while
-// hold-down exists it serves on although it was told to end.
+// hold-down exists it serves on although it was told to end, and while hold-answer exists
+// it answers nobody.
 func backend() {
 	const longestLife = 3 * time.Minute // of one whose test was killed
 	time.AfterFunc(longestLife, func() { os.Exit(1) })
@@ -152,6 +156,7 @@ func echo(conn net.Conn) {
 	defer conn.Close()
 	lines := bufio.NewScanner(conn)
 	for lines.Scan() {
+		released("hold-answer", nil)
 		if _, err := fmt.Fprintf(conn, "echo %s\n", lines.Text()); err != nil {
 			return
 		}

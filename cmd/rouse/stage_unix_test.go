@@ -23,7 +23,8 @@ import (
 // A stage is where a rouse plays its life: real hooks that start and end a backend,
 // and a journal that outlives every rouse. The hooks and the backend obey files:
 // while hold-start, hold-stop, hold-boot or hold-down is there, the start hook, the
-// stop hook, the booting or the ending backend waits.
+// stop hook, the booting or the ending backend waits; while hold-answer is there, the
+// backend answers nobody.
 type stage struct {
 	testing.TB
 	dir     string
@@ -91,7 +92,7 @@ func freeAddress(t testing.TB, ip string) netip.AddrPort {
 
 // clear lets all hooks go, waits for their end, and ends every backend.
 func (s *stage) clear() {
-	for _, what := range []string{"start", "stop", "boot", "down"} {
+	for _, what := range []string{"start", "stop", "boot", "down", "answer"} {
 		s.release(what)
 	}
 	s.eventually("all hooks end", func() bool { return s.open() == 0 })

@@ -51,8 +51,8 @@ type Outcome struct {
 
 // A Resumer is a driver whose actions outlive rouse.
 type Resumer interface {
-	// Resume waits until the action that an earlier rouse left under way has ended, and
-	// returns how the newest action of op.Epoch ended. The error says that it could not
-	// tell: ctx ended first, or the system did not say.
+	// Resume waits until the action that an earlier rouse left under way has ended,
+	// and returns how the newest action of op.Epoch ended. The error says that it
+	// could not tell: ctx ended first, or the system did not say.
 	Resume(ctx context.Context, op Op) (Outcome, error)
 }

@@ -15,8 +15,8 @@ type Kind string
 
 // What can happen to a target and to a client.
 const (
-	StateChanged   Kind = "state changed"          // From, To, Cause, Held, Waiting
-	OperationBegun Kind = "operation begun"        // Operation, Cause, Held, Waiting
+	StateChanged   Kind = "state changed"          // From, To, Cause, Held, Waiting, Resumed
+	OperationBegun Kind = "operation begun"        // Operation, Cause, Held, Waiting, Resumed
 	OperationEnded Kind = "operation ended"        // Operation, Elapsed, Err
 	StillWorking   Kind = "still working"          // Operation, Elapsed, Waiting: progress of a long operation
 	IdleArmed      Kind = "cooldown begins"        // Delay
@@ -25,7 +25,7 @@ const (
 	ClientLeft     Kind = "client left"            // Client, Elapsed: it went before it was served
 	ClientRefused  Kind = "client refused"         // Client, Elapsed, Err
 	ClientServed   Kind = "client connected"       // Client, Elapsed (waited)
-	ClientEnded    Kind = "client ended"           // Client, Elapsed, Sent, Received, Cause
+	ClientEnded    Kind = "client ended"           // Client, Elapsed, Sent, Received, Cause; Err if a peer fell silent
 	BackendSuspect Kind = "backend did not answer" // Client, Err
 	HookBegun      Kind = "hook begun"             // Operation (the hook's own event), PID
 	HookEnded      Kind = "hook ended"             // Operation, PID, Err
@@ -45,6 +45,7 @@ type Event struct {
 	From, To  string // state names
 	Operation string // check, start or stop; of a hook also status or probe
 	PID       int    // process of the hook
+	Resumed   bool   // it is an operation that a dead rouse began
 	Held      int    // holds that were out in the very step that this tells of
 	Waiting   int    // clients that wait
 	Elapsed   time.Duration
@@ -136,6 +137,7 @@ func (e Event) Attrs() []slog.Attr {
 	add(e.Epoch != 0, slog.Uint64("epoch", e.Epoch))
 	add(e.Cause != "", slog.String("cause", e.Cause))
 	add(e.PID != 0, slog.Int("pid", e.PID))
+	add(e.Resumed, slog.Bool("resumed", true))
 	add(e.Held != 0, slog.Int("held", e.Held))
 	add(e.Waiting != 0, slog.Int("waiting", e.Waiting))
 	elapsed := "elapsed"

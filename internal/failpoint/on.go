@@ -14,7 +14,11 @@ import (
 // On says whether points do anything in this build: where a name must be composed, ask it first.
 const On = true
 
-const delay = 2 * time.Second
+const (
+	delay        = 2 * time.Second
+	planVariable = "ROUSE_FAILPOINT"
+	logVariable  = "ROUSE_FAILPOINT_LOG"
+)
 
 // plan is what the environment asks for.
 type plan struct {
@@ -24,7 +28,7 @@ type plan struct {
 	log          *os.File
 }
 
-var current = read(os.Getenv("ROUSE_FAILPOINT"), os.Getenv("ROUSE_FAILPOINT_LOG"))
+var current = read(os.Getenv(planVariable), os.Getenv(logVariable))
 
 // read understands the two variables; a mistake in them ends the process, for no
 // test may pass because its fault never came.
@@ -54,6 +58,11 @@ func read(what, log string) *plan {
 func fail(err error) {
 	fmt.Fprintln(os.Stderr, "failpoint:", err)
 	os.Exit(2)
+}
+
+// Env is what a child needs in its environment to have the same plan.
+func Env() []string {
+	return []string{planVariable + "=" + os.Getenv(planVariable), logVariable + "=" + os.Getenv(logVariable)}
 }
 
 // Hit is a point that can fail.

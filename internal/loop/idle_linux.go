@@ -14,13 +14,13 @@ import (
 // up with each event of a busy loop. The gate is opened and shut by a change of what it watches for, as adding the loop's
 // descriptor to it each time would make the kernel look at all that the loop watches.
 type idle struct {
-	gate  *os.File // an epoll descriptor
-	raw   syscall.RawConn
-	fd    int // of the gate
-	look  func(fd uintptr) bool
-	limit bool // a deadline is set
-	n     int
-	err   error
+	gate *os.File // an epoll descriptor
+	raw  syscall.RawConn
+	fd   int // of the gate
+	look func(fd uintptr) bool
+	due  time.Time // the deadline that is set; zero: none
+	n    int
+	err  error
 }
 
 func (i *idle) open(l *Loop) error {
@@ -51,10 +51,10 @@ func (i *idle) close() error {
 	return i.gate.Close()
 }
 
-// wait waits for events of l, not for longer than timeout if that is not negative.
-func (i *idle) wait(l *Loop, timeout time.Duration) (int, error) {
+// wait waits for events of l, but not beyond due if that is not zero.
+func (i *idle) wait(l *Loop, due time.Time) (int, error) {
 	i.n, i.err = 0, nil
-	if err := i.deadline(timeout); err != nil {
+	if err := i.deadline(due); err != nil {
 		return 0, err
 	}
 	if err := i.set(unix.EPOLL_CTL_MOD, l, unix.EPOLLIN); err != nil {
@@ -71,13 +71,11 @@ func (i *idle) set(op int, l *Loop, events uint32) error {
 	return epollCtl(i.fd, op, l.epoll, &unix.EpollEvent{Events: events})
 }
 
-func (i *idle) deadline(timeout time.Duration) error {
-	if !i.limit && timeout < 0 {
+// deadline sets the one of the gate. Most waits end long before the first timer is due, which stays the same then.
+func (i *idle) deadline(due time.Time) error {
+	if due.Equal(i.due) {
 		return nil
 	}
-	i.limit = timeout >= 0
-	if !i.limit {
-		return i.gate.SetReadDeadline(time.Time{})
-	}
-	return i.gate.SetReadDeadline(time.Now().Add(timeout))
+	i.due = due
+	return i.gate.SetReadDeadline(due)
 }

@@ -289,10 +289,7 @@ func (l *Loop) sleep(timeout time.Duration) int {
 	}
 	n, err := epollWait(l.epoll, l.events, first)
 	if err == nil && n == 0 && first != timeout {
-		if timeout > 0 {
-			timeout -= first
-		}
-		n, err = l.idle.wait(l, timeout)
+		n, err = l.idle.wait(l, l.timers.next())
 	}
 	if err != nil && !errors.Is(err, unix.EINTR) {
 		panic(fmt.Sprintf("epoll_pwait: %v", err)) // a closed or wrong descriptor: nothing could go on

@@ -70,5 +70,13 @@ func (ts *timers) pop(now time.Time) *Timer {
 	return heap.Pop(ts).(*Timer)
 }
 
+// next returns when the first is due; the zero time if there is none.
+func (ts timers) next() time.Time {
+	if len(ts) == 0 {
+		return time.Time{}
+	}
+	return ts[0].due
+}
+
 // until returns how long it is until the first is due. There must be one.
 func (ts timers) until(now time.Time) time.Duration { return max(ts[0].due.Sub(now), 0) }

@@ -141,6 +141,9 @@ func (c *Conn) CloseWrite() error {
 	return c.opError("close", err)
 }
 
+// CloseRead makes reading end behind what has arrived, whatever the other end does. That end is told nothing.
+func (c *Conn) CloseRead() error { return c.set(func(e *end) { e.deaf = true }) }
+
 // SetLinger with 0 makes Close reset the connection; any other value makes it end the stream in the background.
 func (c *Conn) SetLinger(sec int) error {
 	return c.set(func(e *end) { e.noLinger = sec == 0 })
@@ -209,6 +212,21 @@ func (c *Conn) Unsent() (n int, err error) {
 func (c *Conn) Delivered() (n int64, err error) {
 	err = c.with(func(_ *link, e *end) error { n = e.acked; return nil })
 	return n, c.opError("delivered", err)
+}
+
+// Vanish takes the other end's host away: nothing that either end does from now on reaches the other.
+func (c *Conn) Vanish() {
+	_ = c.with(func(l *link, _ *end) error { l.cut = time.Now(); return nil }) // a closed end has nobody to lose
+}
+
+// Vanished reports whether the other end has been away for a minute, as far as this end can know: it has something
+// under way.
+func (c *Conn) Vanished() (yes bool, err error) {
+	n, err := c.Unsent()
+	if n > 0 && err == nil {
+		err = c.with(func(l *link, _ *end) error { yes = !l.cut.IsZero() && time.Since(l.cut) >= time.Minute; return nil })
+	}
+	return yes, err
 }
 
 // Ended reports whether the other end has ended its stream and all of it has arrived.

@@ -14,6 +14,7 @@ type link struct {
 	mu      sync.Mutex // guards the fields below
 	ends    [2]end
 	changed chan struct{} // closed at the next change of either end; nil while nobody waits
+	cut     time.Time     // since when nothing gets through; zero while all does
 }
 
 // An end is what one host knows of a connection.
@@ -28,6 +29,7 @@ type end struct {
 	dead    bool          // reset, by either end
 	pending syscall.Errno // what a reset left to be told once; 0 if nothing or if told
 	closed  bool          // its user has called Close
+	deaf    bool          // its user has called CloseRead
 
 	noLinger bool // SetLinger(0): Close resets
 	readBy   time.Time
@@ -38,6 +40,10 @@ type end struct {
 // the stream behind it.
 func (l *link) flow(i int) {
 	from, to := &l.ends[i], &l.ends[1-i]
+	if !l.cut.IsZero() {
+		l.notify()
+		return
+	}
 	if len(from.out) > 0 && to.closed {
 		to.dead, to.out = true, nil
 		l.reset(i)
@@ -58,7 +64,7 @@ func (l *link) flow(i int) {
 // reset is end i receiving a reset. An end whose connection is already over in both directions does not notice.
 func (l *link) reset(i int) {
 	e := &l.ends[i]
-	if e.dead || e.finIn && e.finOut && len(e.out) == 0 {
+	if !l.cut.IsZero() || e.dead || e.finIn && e.finOut && len(e.out) == 0 {
 		return
 	}
 	e.lost = len(e.out)
@@ -98,7 +104,7 @@ func (l *link) read(i int, b []byte, peek bool) (n int, done bool, err error) {
 			l.flow(1 - i)
 		}
 		return n, true, nil
-	case e.finIn:
+	case e.finIn, e.deaf:
 		return 0, true, nil
 	case e.pending != 0:
 		return 0, true, e.take()

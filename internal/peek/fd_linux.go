@@ -15,6 +15,9 @@ func (fd FD) Unsent() (int, error) { return unsent(int(fd)) }
 // Delivered is the function of that name.
 func (fd FD) Delivered() (int64, error) { return delivered(int(fd)) }
 
+// Vanished is the function of that name.
+func (fd FD) Vanished() (bool, error) { return vanished(int(fd)) }
+
 // Gone reports whether the peer has gone now, as [WaitGone] would: nil while it has not.
 func (fd FD) Gone() error {
 	g, err := look(int(fd))

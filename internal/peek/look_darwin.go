@@ -47,3 +47,4 @@ func unsent(fd int) (int, error) {
 
 func delivered(int) (int64, error) { return 0, errors.ErrUnsupported }
 func ended(int) (bool, error)      { return false, errors.ErrUnsupported }
+func vanished(int) (bool, error)   { return false, errors.ErrUnsupported }

@@ -2,8 +2,9 @@
 //
 // A client that waits for its server keeps its bytes in the kernel, where the socket's window is the back-pressure.
 // Meanwhile someone must see whether it is still there ([WaitGone]) and maybe what its first bytes are ([First]);
-// a relay must know which side has failed ([Broken], [WaitBroken]), whether an end of stream is a true one ([Ended])
-// and whether its bytes have left ([Unsent], [Delivered]). The bytes stay where they are and a later Read gets them all.
+// a relay must know which side has failed ([Broken], [WaitBroken]), whether an end of stream is a true one ([Ended]),
+// whether its bytes have left ([Unsent], [Delivered]), and whether anybody is still there to take them ([Vanished]). The
+// bytes stay where they are and a later Read gets them all.
 //
 // What can be known of a peer that has sent its end of stream is limited: the same FIN comes from one that has
 // gone and from one that has half-closed and reads on. The rule here: with nothing queued it has gone; behind
@@ -15,7 +16,7 @@
 // nothing is polled on a beat. What an operating system cannot tell gives an error that wraps
 // errors.ErrUnsupported:
 //
-//	           First   WaitGone, WaitBroken, Broken   Unsent   Delivered, Ended
+//	           First   WaitGone, WaitBroken, Broken   Unsent   Delivered, Ended, Vanished
 //	linux      yes     yes                            yes      yes
 //	darwin     yes     yes                            yes      no
 //	other unix yes     no                             no       no
@@ -39,7 +40,13 @@ var (
 	ErrReset = fmt.Errorf("peer has reset the connection: %w", syscall.ECONNRESET)
 	// ErrLeft says that the peer has ended its stream and nothing that it sent waits to be read.
 	ErrLeft = errors.New("peer has closed the connection")
+	// ErrVanished says that nothing at all has come from a peer for [Silence], although bytes for it were sent again and
+	// again. It wraps syscall.ETIMEDOUT.
+	ErrVanished = fmt.Errorf("peer has vanished, it has acknowledged nothing for %v: %w", Silence, syscall.ETIMEDOUT)
 )
+
+// Silence is how long a peer that owes an acknowledgement may say nothing before it is taken for gone.
+const Silence = time.Minute
 
 // A Peeker is a connection that shows its next bytes itself, with the results of [First].
 type Peeker interface {
@@ -59,6 +66,7 @@ type Gauge interface {
 	Ended() (bool, error)
 	Unsent() (int, error)
 	Delivered() (int64, error)
+	Vanished() (bool, error)
 }
 
 // First waits until c has something to read and copies what there is into b, which must not be empty, without
@@ -145,6 +153,18 @@ func Delivered(c net.Conn) (n int64, err error) {
 	}
 	err = control(c, func(fd int) (err error) { n, err = delivered(fd); return err })
 	return n, err
+}
+
+// Vanished reports whether c's peer has gone without a word: something was sent to it, or it was asked whether it has room
+// again, several times, and nothing has come back for [Silence]. A peer that is there and does not read answers each time
+// that it has no room, and has not vanished, for however long. The system itself gives up after a quarter of an hour, and
+// its keepalive rests while something is under way. It may be called while others read and write.
+func Vanished(c net.Conn) (yes bool, err error) {
+	if g, ok := c.(Gauge); ok {
+		return g.Vanished()
+	}
+	err = control(c, func(fd int) (err error) { yes, err = vanished(fd); return err })
+	return yes, err
 }
 
 // A glance is what one look at a socket tells.

@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"io"
@@ -178,6 +179,55 @@ func TestLostSYNsAreNeverWaitedOut(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestFarAwayTargetIsReady: every packet takes long, so a fresh attempt is begun before an old one is answered. None may be
+// given up for that (B2).
+func TestFarAwayTargetIsReady(t *testing.T) {
+	for kind, trips := range map[string]time.Duration{"tcp": 1, "http": 2} { // until ready: the connection, and the answer
+		for _, trip := range []time.Duration{70 * time.Millisecond, time.Second, 2500 * time.Millisecond} {
+			t.Run(kind+" "+trip.String(), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					began := time.Now()
+					p := newProber(t, Options{Kind: kind, Path: "/", Dial: farAway(trip)})
+					conn, err := p.Wait(t.Context(), "vm:80")
+					if err != nil {
+						t.Fatal(err)
+					}
+					if conn != nil {
+						conn.Close()
+					}
+					if took := time.Since(began); took > 6*trips*trip {
+						t.Errorf("ready after %v, at %v for a round trip", took, trip)
+					}
+					time.Sleep(2 * trip) // the servers of attempts that were given up end
+				})
+			})
+		}
+	}
+}
+
+// farAway dials a web server to which a round trip takes that long.
+func farAway(trip time.Duration) func(ctx context.Context, network, address string) (net.Conn, error) {
+	return func(ctx context.Context, _, _ string) (net.Conn, error) {
+		select {
+		case <-time.After(trip):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+		client, server := net.Pipe()
+		go answerLate(server, trip)
+		return client, nil
+	}
+}
+
+func answerLate(server net.Conn, trip time.Duration) {
+	defer server.Close()
+	if _, err := http.ReadRequest(bufio.NewReader(server)); err != nil {
+		return
+	}
+	time.Sleep(trip)
+	_, _ = io.WriteString(server, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 }
 
 // TestAskingGrowsRarer: a forwarder keeps each abandoned question and throws them

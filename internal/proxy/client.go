@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"syscall"
 	"time"
 
 	"github.com/rouse-proxy/rouse/internal/event"
@@ -39,8 +40,8 @@ func (l *Listener) handle(accepting, serving context.Context, conn net.Conn) {
 		return
 	}
 	c.served(hold)
-	result, _ := relay.Run(serving, conn.(relay.Conn), c.backend.(relay.Conn), relay.Options{}) // its End says why
-	c.account(result)
+	result, err := relay.Run(serving, conn.(relay.Conn), c.backend.(relay.Conn), relay.Options{})
+	c.account(result, err)
 	if result.BackendFirst && result.Received == 0 && result.Ended.Sub(result.Started) < tooSoon {
 		hold.Doubt()
 	}
@@ -170,6 +171,15 @@ func (c *client) served(hold *target.Hold) {
 	c.emit(event.Event{Kind: event.ClientServed, Epoch: hold.Epoch(), Elapsed: time.Since(c.arrived)})
 }
 
-func (c *client) account(r relay.Result) {
-	c.emit(event.Event{Kind: event.ClientEnded, Elapsed: r.Ended.Sub(r.Started), Sent: r.Sent, Received: r.Received, Cause: string(r.End)})
+func (c *client) account(r relay.Result, err error) {
+	c.emit(ended(r, err))
+}
+
+// ended is the account of a client that was served. A reset needs no more words than its cause; a silence does.
+func ended(r relay.Result, err error) event.Event {
+	e := event.Event{Kind: event.ClientEnded, Elapsed: r.Ended.Sub(r.Started), Sent: r.Sent, Received: r.Received, Cause: string(r.End)}
+	if r.End != relay.EndCanceled && !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) {
+		e.Err = err
+	}
+	return e
 }

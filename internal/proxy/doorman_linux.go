@@ -67,6 +67,7 @@ func newDoor(l *Listener, fd int) *door {
 	for _, on := range l.opts.Loops.Loops() {
 		m := &doorman{door: d, loop: on, batch: 1, young: young{loop: on}}
 		m.timer, m.young.timer, m.release = loop.NewTimer(m), loop.NewTimer(&m.young), newRelease(m)
+		m.patrol = relay.NewPatrol(on, relay.Options{})
 		d.doormen = append(d.doormen, m)
 	}
 	return d
@@ -143,6 +144,7 @@ type doorman struct {
 	watches bool
 	left    bool
 	young   young
+	patrol  *relay.Patrol
 	release *release
 }
 

@@ -14,7 +14,7 @@ func (g *guest) RelayEnded(res relay.Result, err error) {
 	if errors.Is(err, relay.ErrFault) {
 		g.at.door.faulted(err)
 	}
-	g.emit(event.Event{Kind: event.ClientEnded, Elapsed: res.Ended.Sub(res.Started), Sent: res.Sent, Received: res.Received, Cause: string(res.End)})
+	g.emit(ended(res, err))
 	if res.BackendFirst && res.Received == 0 && res.Ended.Sub(res.Started) < tooSoon {
 		g.hold.Doubt()
 	}

@@ -20,6 +20,13 @@ func (l *ledger) note(e event.Event) {
 	l.all = append(l.all, e)
 }
 
+// forget drops what is known. No client may be there.
+func (l *ledger) forget() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.all = nil
+}
+
 // of returns the events of a kind, in order.
 func (l *ledger) of(kind event.Kind) []event.Event {
 	l.mu.Lock()

@@ -63,7 +63,7 @@ type moved guest
 func (m *moved) Do() {
 	g := (*guest)(m)
 	g.token, g.tag = g.at.loop.Join(g), 1
-	g.link.Enter(g.at.loop, g.token)
+	g.link.Enter(g.at.patrol, g.token)
 	if cause := context.Cause(g.at.door.serving); cause != nil {
 		g.cut(cause) // it was on its way while all others were
 		return
@@ -88,7 +88,7 @@ func (g *guest) join(events loop.Events) {
 	}
 	g.state = linked
 	g.link.Start(relay.LinkOptions{
-		Loop: g.at.loop, Token: g.token, Owner: g,
+		Patrol: g.at.patrol, Token: g.token, Owner: g,
 		Client:  relay.Socket{FD: int(g.fd), Seen: g.seen, NoDelay: true},
 		Backend: relay.Socket{FD: int(g.back), Seen: events},
 	})

@@ -147,6 +147,30 @@ func TestArriveWhileStopping(t *testing.T) {
 	})
 }
 
+// TestClientThatTriesAgainIsServedByTheSameStart: its own patience is shorter than the boot, so it leaves and comes back, and
+// the target is nearer each time (A16).
+func TestClientThatTriesAgainIsServedByTheSameStart(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		tw := open(t, &town{boot: 41 * time.Second}, options{})
+		tries := 0
+		for served := false; !served; tries++ {
+			c := tw.dial()
+			_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
+			_, _ = io.WriteString(c, "hello")
+			answer := make([]byte, 5)
+			_, err := io.ReadFull(c, answer)
+			served = err == nil
+			_ = c.SetLinger(0) // as one does that has given up
+			c.Close()
+		}
+		if tries != 9 {
+			t.Errorf("served at try %d, want the 9th", tries)
+		}
+		time.Sleep(9 * time.Minute)
+		tw.expect(target.Ready, 1, 0)
+	})
+}
+
 func TestConnectedClientKeepsItAwake(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		tw := open(t, &town{boot: time.Second}, options{})

@@ -18,6 +18,7 @@ import (
 // or through a method.
 type server struct {
 	boot      time.Duration // until it listens
+	asleep    chan struct{} // starts last until it is closed; nil: they do not
 	stopTime  time.Duration
 	serve     func(net.Conn) // one client; repeat when nil
 	forwarder bool           // something accepts and closes while it boots
@@ -80,8 +81,15 @@ func (s *server) raze() {
 }
 
 // Start is for the target.
-func (s *server) Start(context.Context, driver.Op) (string, error) {
+func (s *server) Start(ctx context.Context, _ driver.Op) (string, error) {
 	s.starts.Add(1)
+	if s.asleep != nil {
+		select {
+		case <-s.asleep:
+		case <-ctx.Done():
+			return "", ctx.Err()
+		}
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {

@@ -20,6 +20,7 @@ import (
 	"github.com/rouse-proxy/rouse/internal/probe"
 	"github.com/rouse-proxy/rouse/internal/state"
 	"github.com/rouse-proxy/rouse/internal/target"
+	"github.com/rouse-proxy/rouse/internal/trace"
 )
 
 const (
@@ -42,6 +43,7 @@ type town struct {
 	lives  sync.WaitGroup
 	logs   bytes.Buffer
 	events chan event.Event
+	trace  trace.Memory
 
 	boot      time.Duration
 	stopTime  time.Duration
@@ -84,7 +86,8 @@ func open(t *testing.T, tw *town, o options) *town {
 		case tw.events <- e:
 		default:
 		}
-	})
+	}, tw.trace.Sink)
+	tw.trace.Begin(map[string]trace.Settings{"vm": {Cooldown: 10 * time.Minute, StartTimeout: 2 * time.Minute, StopTimeout: time.Minute}})
 	tw.target, err = target.New(target.Options{
 		Name: "vm", Address: back, Driver: tw, Prober: prober, Store: noStore{}, Events: events,
 		Cooldown: 10 * time.Minute, StartTimeout: 2 * time.Minute, StopTimeout: time.Minute, Look: -1,
@@ -127,6 +130,10 @@ func (tw *town) leave() {
 	tw.end()
 	tw.lives.Wait()
 	tw.die()
+	tw.trace.End()
+	if r := tw.trace.Check(trace.CheckOptions{}); !r.OK() {
+		tw.t.Errorf("its trace:\n%s", r)
+	}
 }
 
 // Start, Stop: the town is its own driver.

@@ -20,6 +20,7 @@ import (
 	"github.com/rouse-proxy/rouse/internal/loop"
 	"github.com/rouse-proxy/rouse/internal/probe"
 	"github.com/rouse-proxy/rouse/internal/target"
+	"github.com/rouse-proxy/rouse/internal/trace"
 )
 
 // patience is the bound of every wait here; a test that needs it has failed.
@@ -36,6 +37,7 @@ type village struct {
 	group  *loop.Group
 	slots  *gate.Slots
 	ledger ledger
+	trace  trace.Memory
 	logs   logs
 	close  context.CancelFunc      // ends accepting
 	cut    context.CancelCauseFunc // ends serving
@@ -48,6 +50,7 @@ type village struct {
 // rules of a village's rouse. The zero value is good: one loop, and no stop for as long as a test takes.
 type rules struct {
 	loops, clients int
+	goroutines     bool // carry the clients, as where there are no loops
 	cooldown       time.Duration
 	startTimeout   time.Duration
 	patience       time.Duration
@@ -71,7 +74,10 @@ func settle(t *testing.T, s *server, r rules) *village {
 		t.Fatal(err)
 	}
 	v.fill(prober)
-	events := event.NewLog(v.ledger.note, v.rules.sink)
+	events := event.NewLog(v.ledger.note, v.trace.Sink, v.rules.sink)
+	v.trace.Begin(map[string]trace.Settings{"vm": {
+		Cooldown: v.rules.cooldown, StartTimeout: cmp.Or(v.rules.startTimeout, 5*time.Minute), StopTimeout: 5 * time.Minute,
+	}})
 	logger := slog.New(slog.NewJSONHandler(&v.logs, nil))
 	v.target, err = target.New(target.Options{
 		Name: "vm", Address: v.backend(), Driver: s, Prober: v.rules.prober, Store: noStore{}, Events: events, Logger: logger,
@@ -85,10 +91,14 @@ func settle(t *testing.T, s *server, r rules) *village {
 		t.Fatal(err)
 	}
 	v.slots = gate.NewSlots(v.rules.clients)
-	v.live(New(Options{
+	opts := Options{
 		Target: v.rules.wrap(v.target), Dial: v.rules.dial, Direct: v.rules.direct, Slots: v.slots, Patience: r.patience,
 		ReleaseRate: r.rate, Events: events, Logger: logger, Loops: v.group,
-	}))
+	}
+	if r.goroutines {
+		opts.Loops = nil
+	}
+	v.live(New(opts))
 	return v
 }
 
@@ -172,6 +182,10 @@ func (v *village) leave() {
 	}
 	v.raze()
 	v.ledger.audit(v.t)
+	v.trace.End()
+	if r := v.trace.Check(trace.CheckOptions{}); !r.OK() {
+		v.t.Errorf("its trace:\n%s", r)
+	}
 	now := 0
 	until(v.t, "every descriptor is closed again", func() bool { now = openFDs(v.t); return now <= v.fds })
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -151,4 +152,35 @@ func TestLoopEveryClientIsAccountedOnce(t *testing.T) {
 	if first.Sent != 10 || first.Received != 10 || first.Cause != "closed" {
 		t.Errorf("account: %+v", first)
 	}
+}
+
+// TestLoopWakesLeaveNothingBehind: after many lives of a target there are as many descriptors, goroutines and bytes of memory as
+// after a few.
+func TestLoopWakesLeaveNothingBehind(t *testing.T) {
+	onLoops(t, func(t *testing.T, loops int) {
+		v := settle(t, &server{boot: time.Millisecond}, rules{loops: loops, cooldown: time.Millisecond})
+		runs := int32(0)
+		live := func(n int) (descriptors, goroutines int, bytes uint64) {
+			for range n {
+				v.served(v.client(), "one of many")
+				runs++
+				v.becomes(target.Stopped)
+				v.ran(runs, runs)
+			}
+			until(t, "the server has closed its side", func() bool { return v.server.live.Load() == 0 })
+			until(t, "all are accounted for", func() bool { return v.ledger.accounts() == n })
+			v.ledger.forget()
+			runtime.GC()
+			runtime.GC() // what has finalizers goes in the second round
+			var mem runtime.MemStats
+			runtime.ReadMemStats(&mem)
+			return openFDs(t), runtime.NumGoroutine(), mem.HeapAlloc
+		}
+		fds, goroutines, bytes := live(20)
+		fdsNow, goroutinesNow, bytesNow := live(150)
+		if fdsNow > fds || goroutinesNow > goroutines+2 || bytesNow > bytes+1<<20 {
+			t.Errorf("%d descriptors, %d goroutines, %d bytes after a few wakes; %d, %d, %d after many",
+				fds, goroutines, bytes, fdsNow, goroutinesNow, bytesNow)
+		}
+	})
 }

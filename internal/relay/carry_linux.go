@@ -202,6 +202,7 @@ func (k *Link) moved(s side, n int) {
 		from := k.at(s)
 		from.moved += int64(n)
 		from.last = k.loop.Clock()
+		k.patrol.follow(k)
 	}
 }
 
@@ -251,6 +252,7 @@ func (k *Link) passEnd(s side) {
 		k.done = true
 		return
 	}
+	k.patrol.follow(k)
 	if err := loop.Shutdown(int(to.fd)); err != nil {
 		k.fail(s.other(), os.NewSyscallError("shutdown", err))
 	}

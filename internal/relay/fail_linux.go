@@ -74,17 +74,10 @@ func (k *Link) flush() {
 		return
 	case now != r.seen:
 		r.seen, r.progress = now, k.loop.Now()
-	case k.loop.Now().Sub(r.progress) >= k.stall():
+	case k.loop.Now().Sub(r.progress) >= k.patrol.opts.stall():
 		k.done = true
 		return
 	}
 	r.pause = min(2*r.pause, lastPause)
 	k.loop.Arm(&r.timer, r.pause)
-}
-
-func (k *Link) stall() time.Duration {
-	if k.opts == nil || k.opts.Stall <= 0 {
-		return defaultStall
-	}
-	return k.opts.Stall
 }

@@ -28,11 +28,10 @@ type Socket struct {
 
 // LinkOptions say what a link connects.
 type LinkOptions struct {
-	Loop            *loop.Loop
+	Patrol          *Patrol    // of the loop that the link is to be on
 	Token           loop.Token // under which both sockets are watched for [LinkEvents]
 	Client, Backend Socket
 	Owner           Owner
-	Relay           *Options // nil: the zero value
 }
 
 // An Owner is told once, on the loop, how a link has ended. Both sockets are closed then and nothing of the link runs.
@@ -55,7 +54,7 @@ type Link struct {
 	loop   *loop.Loop
 	token  loop.Token
 	owner  Owner
-	opts   *Options
+	patrol *Patrol
 	ends   [2]end
 	began  time.Duration // on the loop's clock
 	rescue *rescue       // after a failure
@@ -67,6 +66,7 @@ type Link struct {
 	queued        bool // it goes on later
 	heavy         bool // it has become bulk once
 	heavyTold     bool
+	place         int32 // among those that the patrol looks after, from 1; 0: it does not
 }
 
 // side8 is a side in one byte.
@@ -116,7 +116,8 @@ func (k *Link) at(s side) *end { return &k.ends[s] }
 
 // Start begins to relay. The link must be a new one.
 func (k *Link) Start(o LinkOptions) {
-	*k = Link{loop: o.Loop, token: o.Token, owner: o.Owner, opts: o.Relay, began: o.Loop.Clock(), first: side8(nobody), failed: side8(nobody)}
+	l := o.Patrol.loop
+	*k = Link{loop: l, token: o.Token, owner: o.Owner, patrol: o.Patrol, began: l.Clock(), first: side8(nobody), failed: side8(nobody)}
 	for s, socket := range []Socket{theClient: o.Client, theBackend: o.Backend} {
 		e := &k.ends[s]
 		e.fd = int32(socket.FD)
@@ -139,6 +140,7 @@ func (k *Link) Movable() bool { return !k.told && !k.queued && k.rescue == nil }
 
 // Leave takes a link that is movable from its loop, and forgets both sockets there.
 func (k *Link) Leave() {
+	k.patrol.forget(k)
 	for s := range k.ends {
 		k.scatter(side(s))
 		_ = k.loop.Forget(int(k.ends[s].fd)) // it is watched
@@ -148,7 +150,10 @@ func (k *Link) Leave() {
 
 // Enter makes the link another loop's, where both sockets are to be watched then: everything that is so already is told
 // there, and the link goes on.
-func (k *Link) Enter(l *loop.Loop, t loop.Token) { k.loop, k.token = l, t }
+func (k *Link) Enter(p *Patrol, t loop.Token) {
+	k.loop, k.patrol, k.token = p.loop, p, t
+	p.follow(k)
+}
 
 // Ready is for the loop.
 func (k *Link) Ready(tag int, events loop.Events) {
@@ -240,6 +245,7 @@ func (k *Link) grown() bool {
 // tell ends the link and says how it ended.
 func (k *Link) tell() {
 	k.told = true
+	k.patrol.forget(k)
 	k.loop.Leave(k.token)
 	for s := range k.ends {
 		k.drop(side(s))

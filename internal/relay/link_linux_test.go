@@ -121,15 +121,16 @@ type (
 )
 
 func (l *startLink) Do() {
-	o := LinkOptions{Loop: l.loops[0], Owner: (*linked)(l), Relay: &l.opts, Client: Socket{FD: l.fds[0]}, Backend: Socket{FD: l.fds[1]}}
-	o.Token = o.Loop.Join(&l.Link)
+	on := l.loops[0]
+	o := LinkOptions{Patrol: NewPatrol(on, l.opts), Owner: (*linked)(l), Client: Socket{FD: l.fds[0]}, Backend: Socket{FD: l.fds[1]}}
+	o.Token = on.Join(&l.Link)
 	l.Link.Start(o)
-	(*linked)(l).watch(o.Loop, o.Token)
+	(*linked)(l).watch(on, o.Token)
 }
 
 func (l *enterLink) Do() {
 	token := l.loops[1].Join(&l.Link)
-	l.Enter(l.loops[1], token)
+	l.Enter(NewPatrol(l.loops[1], l.opts), token)
 	(*linked)(l).watch(l.loops[1], token)
 }
 

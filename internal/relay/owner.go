@@ -55,6 +55,8 @@ type relay struct {
 	end    End
 	cause  error // nil for EndClosed
 
+	silent bool // the failed side has vanished, and its system has not told
+
 	seen     headway       // of the side that lives, when last looked
 	progress time.Time     // when that was last different
 	pause    time.Duration // until the next look
@@ -76,9 +78,7 @@ func newRelay(client, backend Conn, opts Options) *relay {
 	if opts.KeepAlive == (net.KeepAliveConfig{}) {
 		opts.KeepAlive = KeepAlive()
 	}
-	if opts.Stall <= 0 {
-		opts.Stall = defaultStall
-	}
+	opts.Stall = opts.stall()
 	if opts.Watch <= 0 {
 		opts.Watch = defaultWatch
 	}
@@ -222,7 +222,8 @@ func (r *relay) hear(n note) {
 // verdict says how a copy ended: an end of stream from a dead connection may be a reset that was told elsewhere. Where
 // the system cannot tell, it is taken for one.
 func (r *relay) verdict(n note) error {
-	if n.err != nil || !r.dead(n.from) {
+	vanished := r.silent && n.from == r.failed
+	if n.err != nil || !vanished && !r.dead(n.from) {
 		return n.err
 	}
 	if ended, err := peek.Ended(r.conns[n.from]); ended && err == nil {
@@ -242,14 +243,29 @@ func (r *relay) passEnd(from side) {
 	r.streams[from].passed = true
 }
 
-// watch finds a side that died behind bytes which its reader does not take: the copy is busy writing and does not
-// notice.
+// watch finds a side that died behind bytes which its reader does not take, as the copy is busy writing and does not
+// notice; and one that has vanished with bytes under way to it.
 func (r *relay) watch() {
 	for _, s := range []side{theClient, theBackend} {
 		if r.failed == nobody && r.dead(s) {
 			r.fail(s, peek.ErrReset)
 		}
+		if gone, err := peek.Vanished(r.conns[s]); r.failed == nobody && gone && err == nil {
+			r.vanish(s)
+		}
 	}
+}
+
+// vanish fails a side that does not know it. What it had sent before is read to an end that is not its own.
+func (r *relay) vanish(s side) {
+	r.silent = true
+	_ = r.conns[s].SetWriteDeadline(time.Unix(1, 0)) // these fail on a closed connection only, whose copies have ended
+	if c, ok := r.conns[s].(interface{ CloseRead() error }); ok {
+		_ = c.CloseRead()
+	} else {
+		_ = r.conns[s].SetReadDeadline(time.Unix(1, 0))
+	}
+	r.fail(s, peek.ErrVanished)
 }
 
 // dead reports whether s is known to have died. A connection that both sides have ended looks the same as a dead one;

@@ -56,19 +56,27 @@ type Options struct {
 	// Stall is how long, after one side has failed, the other may take nothing of the bytes that remain for it before
 	// it is cut off. 0 means 5 seconds.
 	Stall time.Duration
-	// Watch is the beat on which a side is checked whose bytes wait for a reader that does not read: nothing else
-	// would tell that it was reset. 0 means 15 seconds.
+	// Watch is the beat on which Run checks a side whose bytes wait for a reader that does not read, as nothing else
+	// would tell that it was reset; and one that bytes are under way to. 0 means 10 seconds.
 	Watch time.Duration
 }
 
 const (
 	defaultStall = 5 * time.Second
-	defaultWatch = 15 * time.Second
+	defaultWatch = 10 * time.Second
 )
 
+func (o *Options) stall() time.Duration {
+	if o.Stall <= 0 {
+		return defaultStall
+	}
+	return o.Stall
+}
+
 // KeepAlive returns how Run makes the system ask an idle peer whether it is still there: after 15 seconds of
-// silence, then every 5 seconds, three times. A peer that has vanished is noticed after 30 seconds. Bytes under way
-// to a vanished peer delay that: the system first tries to deliver them, on Linux for about 15 minutes.
+// silence, then every 5 seconds, three times. A peer that has vanished is noticed after 30 seconds. With bytes under way to
+// it the system asks nothing and tries to deliver them, on Linux for about 15 minutes. There both engines look for
+// themselves whether such a peer says anything ([peek.Vanished]), and give it up after [peek.Silence], and a look's beat.
 func KeepAlive() net.KeepAliveConfig {
 	return net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3}
 }

@@ -104,8 +104,8 @@ func (r *rig) wantEnd(want End) {
 	r.t.Helper()
 	select {
 	case <-r.ended:
-	case <-time.After(time.Minute):
-		r.t.Fatal("the relay has not ended within a minute")
+	case <-time.After(2 * time.Minute):
+		r.t.Fatal("the relay has not ended within two minutes")
 	}
 	if r.res.End != want {
 		r.t.Errorf("the relay ended as %q (%v), want %q", r.res.End, r.err, want)

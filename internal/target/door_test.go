@@ -55,6 +55,7 @@ func byHand(t *testing.T, m *machineRoom) *supervisor {
 	tg.close()
 	s := newSupervisor(tg.Target)
 	s.machine = machine{state: Ready, mayRun: true, armed: alarmIdle, epoch: 1}
+	m.rigged = true
 	s.wg.Go(s.recorder.run)
 	s.deadline = time.Now()
 	s.settle()

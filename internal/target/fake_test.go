@@ -10,7 +10,9 @@ import (
 	"time"
 
 	"github.com/rouse-proxy/rouse/internal/driver"
+	"github.com/rouse-proxy/rouse/internal/event"
 	"github.com/rouse-proxy/rouse/internal/state"
+	"github.com/rouse-proxy/rouse/internal/trace"
 )
 
 var (
@@ -38,13 +40,24 @@ type machineRoom struct {
 	saveErr error
 	lastOp  atomic.Pointer[driver.Op]
 	address string // learnt by each start
+	trace   trace.Memory
+	actions atomic.Int32
+	rigged  bool // a test has set the machine by hand: its trace makes no sense
 }
 
-func (m *machineRoom) enter() func() {
+// enter notes an action, as a driver of hooks would tell of it.
+func (m *machineRoom) enter(action string, op driver.Op) func() {
 	if m.busy.Add(1) != 1 {
 		m.t.Error("two operations at a time")
 	}
-	return func() { m.busy.Add(-1) }
+	e := event.Event{Kind: event.HookBegun, Target: "web", Operation: action, Epoch: op.Epoch, PID: int(m.actions.Add(1))}
+	tell := event.NewLog(m.trace.Sink)
+	tell.Emit(e)
+	return func() {
+		e.Kind = event.HookEnded
+		tell.Emit(e)
+		m.busy.Add(-1)
+	}
 }
 
 func (m *machineRoom) sleep(ctx context.Context, d time.Duration) error {
@@ -60,7 +73,7 @@ func (m *machineRoom) sleep(ctx context.Context, d time.Duration) error {
 }
 
 func (m *machineRoom) Start(ctx context.Context, op driver.Op) (string, error) {
-	defer m.enter()()
+	defer m.enter("start", op)()
 	n := int(m.starts.Add(1))
 	m.lastOp.Store(&op)
 	if r := m.record.Load(); m.saveErr == nil && (r == nil || !r.MayRun || r.Epoch != op.Epoch) {
@@ -79,7 +92,7 @@ func (m *machineRoom) Start(ctx context.Context, op driver.Op) (string, error) {
 }
 
 func (m *machineRoom) Stop(ctx context.Context, op driver.Op) error {
-	defer m.enter()()
+	defer m.enter("stop", op)()
 	n := int(m.stops.Add(1))
 	m.lastOp.Store(&op)
 	if err := m.sleep(ctx, m.stopTime); err != nil {
@@ -169,9 +182,11 @@ func (m *machineRoom) open(change ...func(*Options)) *stay {
 		Name: "web", Address: "vm:80", Driver: m, Prober: m, Store: m,
 		Cooldown: 30 * time.Minute, StartTimeout: 5 * time.Minute, StopTimeout: 5 * time.Minute, Look: -1,
 	}
+	opts.Events = event.NewLog(m.trace.Sink)
 	for _, f := range change {
 		f(&opts)
 	}
+	m.trace.Begin(map[string]trace.Settings{opts.Name: {Cooldown: opts.Cooldown, StartTimeout: opts.StartTimeout, StopTimeout: opts.StopTimeout}})
 	tg, err := New(opts)
 	if err != nil {
 		m.t.Fatal(err)
@@ -189,6 +204,7 @@ func (s *stay) close() {
 	if err := <-s.done; err != nil {
 		s.t.Errorf("Run: %v", err)
 	}
+	s.room.trace.End()
 }
 
 func (s *stay) acquire() *Hold {
@@ -211,10 +227,23 @@ func (s *stay) expect(want State, starts, stops int32) {
 	}
 }
 
+// judge holds what the room has seen against all rules but those about clients, who tell nothing here.
+func (m *machineRoom) judge() {
+	m.t.Helper()
+	if r := m.trace.Check(trace.CheckOptions{NoClients: true}); !r.OK() && !m.rigged {
+		for _, l := range m.trace.Lines() {
+			m.t.Logf("%d: %v %s %s %s→%s epoch %d pid %d %s", l.Number, l.At, l.Kind, l.Operation, l.From, l.To, l.Epoch, l.PID, l.Error)
+		}
+		m.t.Errorf("\n%s", r)
+	}
+}
+
 // bubble runs a test in a synctest bubble with a room of its own.
 func bubble(t *testing.T, f func(t *testing.T, m *machineRoom)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		f(t, &machineRoom{t: t, startTime: time.Second, bootTime: 39 * time.Second, stopTime: 5 * time.Second})
+		m := &machineRoom{t: t, startTime: time.Second, bootTime: 39 * time.Second, stopTime: 5 * time.Second}
+		f(t, m)
+		m.judge()
 	})
 }

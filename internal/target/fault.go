@@ -43,14 +43,19 @@ func (s *supervisor) successor() *supervisor {
 	n := newSupervisor(s.Target)
 	n.again, n.record, n.recorder, n.unused, n.err = true, s.record, s.recorder, s.unused, ErrFault
 	n.inbox, n.retirers = s.inbox, s.retirers
-	n.machine = machine{
-		epoch: max(s.machine.epoch, s.record.Epoch), starts: s.machine.starts, stops: s.machine.stops,
-		mayRun:   s.machine.mayRun || s.record.MayRun,
-		starting: (s.machine.starting || s.record.Starting) && s.door.held() == 0,
-		undoing:  (s.machine.undoing || s.record.Stopping) && s.door.held() == 0,
-		retiring: s.machine.retiring,
-	}
+	s.machine.mayRun = s.machine.mayRun || s.record.MayRun
+	s.machine.starting, s.machine.undoing = s.machine.starting || s.record.Starting, s.machine.undoing || s.record.Stopping
+	n.machine = s.machine.successor(s.door.held())
 	return n
+}
+
+// successor is the machine that takes over from one of which only this is believed. Whatever was under way while somebody
+// holds the target was taken back: neither a start nor a stop begins then.
+func (m *machine) successor(held int) machine {
+	return machine{
+		epoch: m.epoch, starts: m.starts, stops: m.stops, mayRun: m.mayRun, retiring: m.retiring,
+		starting: m.starting && held == 0, undoing: m.undoing && held == 0,
+	}
 }
 
 // abandon is the end of a supervisor that cannot even end: who has asked is answered, and the record is written.

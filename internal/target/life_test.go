@@ -380,6 +380,7 @@ func TestLateTimerIsPutOffOnce(t *testing.T) {
 	bubble(t, func(t *testing.T, m *machineRoom) {
 		tg := m.open()
 		tg.close()
+		m.rigged = true
 		s := newSupervisor(tg.Target)
 		s.machine = machine{state: Ready, mayRun: true, armed: alarmIdle}
 		s.deadline = time.Now().Add(-time.Minute)

@@ -221,6 +221,12 @@ func (w *world) steps(l limits) []move {
 	add(w.outside < l.outside, "outsider turns the switch", func(w *world) error { w.outside++; w.running = !w.running; return nil })
 	add(!w.m.retiring, "rouse is told to stop it", step(input{kind: stepRetired}, nil))
 	add(w.crashes < l.crashes, "kill -9", (*world).crash)
+	add(w.crashes < l.crashes, "fault", func(w *world) error { return w.fault() })
+	add(w.crashes < l.crashes && w.armed != alarmOff, "timer, and a fault before anything is done", func(w *world) error {
+		w.open = false
+		w.m.step(input{kind: stepExpired, held: w.held, used: w.used})
+		return w.fault()
+	})
 	w.endings(add, step)
 	return moves
 }
@@ -277,6 +283,17 @@ func (w *world) crash() error {
 	next := world{running: w.running, disk: w.disk, startin: w.startin, undoing: w.undoing, orphan: w.orphan, outside: w.outside, crashes: w.crashes + 1}
 	next.m.mayRun, next.m.starting, next.m.undoing = w.disk, w.startin, w.undoing
 	*w = next
+	return w.step(input{kind: stepBooted})
+}
+
+// fault loses what is under way and who waits, and hands the rest to a successor.
+func (w *world) fault() error {
+	if w.op == opStart || w.op == opStop {
+		w.orphan = w.op
+	}
+	w.m = w.m.successor(w.held)
+	w.op, w.waiting, w.armed, w.drained = opNone, 0, alarmOff, false
+	w.crashes++
 	return w.step(input{kind: stepBooted})
 }
 

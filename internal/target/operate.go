@@ -179,7 +179,11 @@ func (j *job) past(ctx context.Context, action string) (*driver.Outcome, error) 
 	if past.Action != action {
 		return nil, nil
 	}
-	j.Logger.Info("taking up what the last rouse began", "target", j.Name, "operation", action, "epoch", j.call.Epoch, "err", past.Err)
+	log := j.Logger
+	if past.Err != nil {
+		log = log.With("err", past.Err)
+	}
+	log.Info("taking up what the last rouse began", "target", j.Name, "operation", action, "epoch", j.call.Epoch)
 	return &past, nil
 }
 

@@ -193,7 +193,7 @@ func (s *supervisor) take(ops context.Context, in input, why causer) {
 		s.mark(from, "decided")
 		left := time.Since(s.entered)
 		s.entered = time.Now()
-		s.emit(event.Event{Kind: event.StateChanged, From: from.String(), To: s.machine.state.String(),
+		s.emit(event.Event{Kind: event.StateChanged, From: from.String(), To: s.machine.state.String(), Resumed: out.resume,
 			Cause: s.cause, Held: s.machine.held, Waiting: s.machine.waiting, Elapsed: left})
 	}
 	if out.rearm {
@@ -269,7 +269,7 @@ func (s *supervisor) begin(ops context.Context, out output, saved <-chan struct{
 	if op != opCheck {
 		j.saved = saved
 	}
-	s.emit(event.Event{Kind: event.OperationBegun, Operation: op.String(), Cause: s.cause,
+	s.emit(event.Event{Kind: event.OperationBegun, Operation: op.String(), Cause: s.cause, Resumed: out.resume,
 		Held: s.machine.held, Waiting: s.machine.waiting})
 	s.operating = true
 	s.wg.Go(func() { s.results <- j.operate(ops) })

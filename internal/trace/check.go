@@ -90,6 +90,7 @@ type life struct {
 	conns       map[string][]Line
 	waiting     int
 	connected   int
+	over        bool // more are connected than are counted; said once
 	stateIsNews bool // lines were lost: the next line tells the state
 }
 

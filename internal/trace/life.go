@@ -55,6 +55,10 @@ func (c *checker) opBegun(lf *life, l *Line) {
 
 // startBegun holds a start against what was before it.
 func (c *checker) startBegun(lf *life, l *Line) {
+	if l.Resumed { // no new run of the target
+		lf.startEpoch = max(lf.startEpoch, l.Epoch)
+		return
+	}
 	lf.tally(c).Wakes++
 	switch {
 	case lf.stopFailed != nil:
@@ -118,11 +122,13 @@ func (c *checker) counts(lf *life, l *Line) {
 		return
 	}
 	// Whoever is connected has told so after it was counted, and tells of its end before it is counted out.
-	if lf.connected > max(l.Held, 0) && l.Held >= 0 {
+	over := lf.connected > l.Held && l.Held >= 0
+	if over && !lf.over {
 		who, since := lf.somebody()
 		c.broken(ruleCounts, lf.run, l, &since, "%s connected, client %s first, but only %d counted as held",
 			areMany(lf.connected, "client"), who, l.Held)
 	}
+	lf.over = over
 }
 
 // noStopUnder is the first promise of all.
@@ -158,7 +164,7 @@ func (c *checker) epochs(lf *life, l *Line) {
 	default:
 		return
 	}
-	starts := l.Kind == event.StateChanged && l.To == "starting"
+	starts := l.Kind == event.StateChanged && l.To == "starting" && !l.Resumed
 	switch {
 	case !lf.epochKnown:
 		c.firstEpoch(lf, l)

@@ -22,7 +22,7 @@ var errBroken = errors.New("broken")
 
 // disk is a file that may be full or not answer.
 type disk struct {
-	mu    sync.Mutex
+	mu sync.Mutex
 	bytes.Buffer
 	fail  int  // so many writes fail, each after its first bytes
 	hangs bool // until let

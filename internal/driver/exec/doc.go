@@ -24,13 +24,31 @@
 //
 // # At most one hook
 //
-// A start or a stop in progress is noted in a record file: which process, of which
-// boot, until when. Every operation first looks for the record of a hook that an
-// earlier rouse left running, waits for that process, and ends it once its time is
-// up. Status and readiness commands wait for such a leftover too, but leave no
-// record: they only ask, so they are told to end when rouse ends, and one that
-// outlives a crash harms nobody. Between the start of a process and its record lie
-// a few system calls; a crash just there leaves a hook that nobody finds.
+// A start or stop hook runs under a keeper: our own program, run again, of which
+// [RunKeeper] is the main function. The driver locks a file and then starts the
+// keeper, which inherits the locked file and alone holds it from then on; the hook
+// does not get it. So the lock is held from before the fork until the hook has
+// ended, whatever dies meanwhile. The keeper gets its plan over a socket, and starts
+// nothing before the plan is there: a crash leaves either no hook or one that is
+// kept. It ends the hook at its deadline, or when rouse says so, and leaves the result in
+// a file before it lets go of the lock. The end of rouse, and signals, mean nothing
+// to it.
+//
+// Every operation first waits until the lock is free. [Driver.Resume] then says what
+// the result is. A result is removed before the next start or stop begins, so it is
+// never taken for another.
+//
+// A keeper can be killed too. So it notes in a record file which process the hook
+// is, of which boot, until when. Whoever gets the lock looks for such a record, waits
+// for the process, and ends it once its time is up; how it ended is then not known.
+// Only a keeper that is killed in the moment between fork and record leaves a hook
+// that nobody finds.
+//
+// Status and readiness commands wait for the lock as well but run without it, and
+// without a keeper: they only ask, so they are told to end when rouse ends, and one
+// that outlives a crash harms nobody. Where there can be no keeper (another system, a
+// program that does not call RunKeeper, no thread to be had) starts and stops run as
+// processes of ours, with a record: a hook that runs is worth more than its result.
 //
 // # Ending a hook
 //
@@ -42,9 +60,10 @@
 //
 // # Descriptors
 //
-// One hook run needs five file descriptors in rouse itself: the output file, the
-// null device, two to start the process, and one that stands for the process.
-// [Descriptors] has some to spare. A caller that bounds its own use keeps that many
-// back, so that a stop hook runs when nothing else can. A target whose output once
-// went to memory keeps one more for good.
+// One hook run needs seven file descriptors in rouse itself: the output file, the
+// lock, the two ends of a socket, two to start the keeper, and one that stands for
+// its process. [Descriptors] has one to spare. A caller that bounds its own use keeps
+// that many back, so that a stop hook runs when nothing else can. A target whose output once
+// went to memory keeps one more for good. A hook has three: its standard input, output
+// and error.
 package exec

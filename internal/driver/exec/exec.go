@@ -71,15 +71,25 @@ type Driver struct {
 	reapers              sync.WaitGroup // one per process that has not ended yet
 	turn                 chan struct{}  // holds one token: whoever has it runs a hook
 	launch               func(*osexec.Cmd) error
+	keeper               string // the program that keeps hooks; empty: they run without
 	recordPath, resultAt string
+	lockPath             string
+	outcomePath          string
+	said                 map[string]bool // warnings that come once; whoever has the turn owns it
 }
 
-var _ driver.Driver = (*Driver)(nil)
+var (
+	_ driver.Driver  = (*Driver)(nil)
+	_ driver.Resumer = (*Driver)(nil)
+)
 
 // reporting is a Driver whose target has a status hook.
 type reporting struct{ *Driver }
 
-var _ driver.Reporter = reporting{}
+var (
+	_ driver.Reporter = reporting{}
+	_ driver.Resumer  = reporting{}
+)
 
 // A hook is one command and how rouse treats it.
 type hook struct {
@@ -105,6 +115,7 @@ func New(o Options) (*Driver, error) {
 	d := &Driver{
 		target: o.Target, log: log.With("target", o.Target), grace: o.Grace, told: o.Told,
 		turn: make(chan struct{}, 1), launch: (*osexec.Cmd).Start, recordPath: base + ".hook", resultAt: base + ".output",
+		lockPath: base + ".lock", outcomePath: base + ".result", said: map[string]bool{},
 	}
 	if d.grace <= 0 {
 		d.grace = defaultGrace
@@ -120,6 +131,9 @@ func New(o Options) (*Driver, error) {
 	d.env = env
 	if err := errors.Join(err, envErr, d.setHooks(o)); err != nil {
 		return nil, err
+	}
+	if d.keeper, err = keeperPath(); err != nil {
+		d.log.Warn(noKeeper, "err", err)
 	}
 	return d, nil
 }
@@ -181,26 +195,31 @@ func (d *Driver) Start(ctx context.Context, op driver.Op) (string, error) {
 		return "", err
 	}
 	defer d.give()
-	if err := d.prepare(ctx, d.start); err != nil {
+	held, err := d.prepare(ctx, d.start)
+	if err != nil {
 		return "", err
 	}
 	path := d.newResult()
-	err := d.execute(ctx, d.start, d.environ(d.start, op, path), op)
+	got, err := d.execute(ctx, job{hook: d.start, op: op, env: d.environ(d.start, op, path), output: path, lock: held})
 	if errors.Is(err, driver.ErrDetach) {
 		return "", err // the hook still runs and may write its result
 	}
-	defer removeResult(path)
+	removeResult(path)
 	if err != nil {
 		return "", err
 	}
-	address, unknown, err := readResult(path)
-	if err != nil {
-		return "", fmt.Errorf("reading what start hook %q left in ROUSE_OUTPUT: %w", d.start.argv[0], err)
+	return d.address(got)
+}
+
+// address is what a start hook left that succeeded.
+func (d *Driver) address(got left) (string, error) {
+	if got.Bad != "" {
+		return "", fmt.Errorf("reading what start hook %q left in ROUSE_OUTPUT: %s", d.start.argv[0], got.Bad)
 	}
-	if len(unknown) > 0 {
-		d.log.Warn("hook left unknown keys in ROUSE_OUTPUT", "hook", d.start.event, "keys", unknown)
+	if len(got.Unknown) > 0 {
+		d.log.Warn("hook left unknown keys in ROUSE_OUTPUT", "hook", d.start.event, "keys", got.Unknown)
 	}
-	return address, nil
+	return got.Address, nil
 }
 
 // Stop runs the stop hook.
@@ -240,10 +259,12 @@ func (d *Driver) run(ctx context.Context, h hook, op driver.Op) error {
 		return err
 	}
 	defer d.give()
-	if err := d.prepare(ctx, h); err != nil {
+	held, err := d.prepare(ctx, h)
+	if err != nil {
 		return err
 	}
-	return d.execute(ctx, h, d.environ(h, op, ""), op)
+	_, err = d.execute(ctx, job{hook: h, op: op, env: d.environ(h, op, ""), lock: held})
+	return err
 }
 
 // take waits for the hook before this one, which may be a probe or a report.

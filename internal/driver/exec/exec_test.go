@@ -156,6 +156,7 @@ func TestLaunchThatMaySucceedLaterIsTemporary(t *testing.T) {
 		syscall.EACCES:  {false, 1, "permission denied"},
 	} {
 		r := newRig(t, "nothing", Options{})
+		r.keeper = ""
 		tries := 0
 		r.launch = func(*osexec.Cmd) error {
 			tries++
@@ -173,6 +174,7 @@ func TestLaunchThatMaySucceedLaterIsTemporary(t *testing.T) {
 
 func TestBusyFileIsTriedAgainAtOnce(t *testing.T) {
 	r := newRig(t, "speaks", Options{})
+	r.keeper = ""
 	tries := 0
 	r.launch = func(cmd *osexec.Cmd) error {
 		if tries++; tries < 3 {

@@ -80,60 +80,125 @@ func (r record) left() (time.Duration, bool) {
 // writeRecord notes the process of a hook that has just begun. A failure is not
 // one of the hook: a full disk must not keep a target from being stopped.
 func (d *Driver) writeRecord(ctx context.Context, p *process, op driver.Op) {
-	pid := p.cmd.Process.Pid
-	id, err := identify(pid)
-	if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, fs.ErrNotExist) {
-		return // this system cannot tell, or the hook has ended already
-	}
-	if err == nil {
-		r := record{
-			Event: p.hook.event, PID: pid, Start: id.start, Boot: bootID(), Epoch: op.Epoch,
-			Began: p.begun.Round(0),
-		}
-		r.Deadline, _ = ctx.Deadline()
-		err = replaceFile(d.recordPath, r)
-	}
-	if err != nil {
-		d.log.Warn("running hook cannot be recorded; after a crash it would not be found", "hook", p.hook.event, "err", err)
+	r := record{Event: p.hook.event, PID: p.cmd.Process.Pid, Epoch: op.Epoch, Began: p.begun.Round(0)}
+	r.Deadline, _ = ctx.Deadline()
+	if err := noteHook(d.recordPath, r); err != nil {
+		d.log.Warn(notRecorded, "hook", p.hook.event, "err", err)
 	}
 }
 
-// replaceFile writes r to path in one step. It is not synced: a record is of no
-// use after a power failure.
-func replaceFile(path string, r record) error {
-	b, err := json.Marshal(r)
+const notRecorded = "running hook cannot be recorded; after a crash it would not be found"
+
+// noteHook completes and writes the record of a hook, unless it has ended already
+// or this system cannot tell one process from a later one.
+func noteHook(path string, r record) error {
+	id, err := identify(r.PID)
+	if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	r.Start, r.Boot = id.start, bootID()
+	return replaceFile(path, r)
+}
+
+// replaceFile writes v to path in one step. It is not synced: neither a record nor
+// a result is of use after a power failure.
+func replaceFile(path string, v any) error {
+	b, err := json.Marshal(v)
 	if err != nil {
 		return err
 	}
 	temporary := path + ".tmp"
-	if err := os.Remove(temporary); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := removeFile(temporary); err != nil {
 		return err
 	}
 	if err := os.WriteFile(temporary, append(b, '\n'), 0o600); err != nil {
+		_ = os.Remove(temporary)
 		return err
 	}
 	return os.Rename(temporary, path)
 }
 
+// removeFile removes what may be gone already.
+func removeFile(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
 func (d *Driver) removeRecord() {
-	if err := os.Remove(d.recordPath); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := removeFile(d.recordPath); err != nil {
 		d.log.Warn("record of a hook cannot be removed", "err", err)
 	}
 }
 
-// settle waits until a hook that an earlier rouse left running has ended, and
-// ends it once its time is up.
-func (d *Driver) settle(ctx context.Context) error {
+// settle waits until a hook that was left running has ended, be it kept or not. It
+// returns the lock, so that no other begins; nil if this system has none to give.
+func (d *Driver) settle(ctx context.Context) (*lock, error) {
+	held, err := d.acquire(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.settleRecord(ctx); err != nil {
+		held.free()
+		return nil, err
+	}
+	return held, nil
+}
+
+// acquire waits for the keeper that has the lock.
+func (d *Driver) acquire(ctx context.Context) (*lock, error) {
+	tick := time.NewTicker(pollEvery)
+	defer tick.Stop()
+	for try := 1; ; try++ {
+		held, err := openLock(d.lockPath)
+		free := false
+		if err == nil {
+			if free, err = held.try(); free && held.stands(d.lockPath) {
+				return held, nil
+			}
+			held.drop()
+		}
+		switch {
+		case transient(err):
+			return nil, fmt.Errorf("looking for a hook that was left running: %w", err)
+		case errors.Is(err, errors.ErrUnsupported):
+			return nil, nil
+		case err != nil:
+			d.warnOnce("hooks run without a lock; after a crash a second one may begin", err)
+			return nil, nil
+		}
+		const passing = 2 // at the first try it may be a process on its way to another program
+		if try == passing && !free {
+			r, _ := d.readRecord()
+			d.log.Warn("waiting for a hook that was left running", "hook", r.Event, "pid", r.PID, "deadline", r.Deadline)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			r, _ := d.readRecord()
+			return nil, d.stillThere(ctx, r)
+		}
+	}
+}
+
+func (d *Driver) readRecord() (record, error) {
 	b, err := readPlain(d.recordPath, largestRecord)
+	if err != nil {
+		return record{}, err
+	}
+	return parseRecord(b)
+}
+
+// settleRecord waits until a recorded hook has ended that nobody keeps any more,
+// and ends it once its time is up.
+func (d *Driver) settleRecord(ctx context.Context) error {
+	r, err := d.readRecord()
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
-	}
-	if transient(err) {
-		return fmt.Errorf("looking for a hook that was left running: %w", err)
-	}
-	var r record
-	if err == nil {
-		r, err = parseRecord(b)
 	}
 	lives := false
 	if err == nil {
@@ -188,7 +253,10 @@ func (d *Driver) outlast(ctx context.Context, r record) error {
 
 // stillThere is the error of an operation whose time a leftover used up.
 func (d *Driver) stillThere(ctx context.Context, r record) error {
-	err := fmt.Errorf("waiting for the %s hook that was left running as process %d: %w", r.Event, r.PID, context.Cause(ctx))
+	err := fmt.Errorf("waiting for a hook that was left running: %w", context.Cause(ctx))
+	if r.PID != 0 {
+		err = fmt.Errorf("waiting for the %s hook that was left running as process %d: %w", r.Event, r.PID, context.Cause(ctx))
+	}
 	if errors.Is(err, driver.ErrDetach) {
 		return err
 	}

@@ -30,6 +30,7 @@ const grace = 100 * time.Millisecond
 
 // In another process the test binary is a rouse that a test may treat badly.
 func TestMain(m *testing.M) {
+	RunKeeper()
 	if role, ok := os.LookupEnv("HELPER"); ok {
 		if err := helpers[role](os.Args[1:]); err != nil {
 			fmt.Fprintln(os.Stderr, err)

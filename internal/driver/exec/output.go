@@ -143,3 +143,23 @@ func openOutput(path string) (*os.File, error) {
 	}
 	return file, nil
 }
+
+// quote returns the end of what a hook of an earlier rouse wrote, which began and
+// ended at these places; empty if the file has been cut since.
+func (o *output) quote(began, ended int64) string {
+	if ended <= began {
+		return ""
+	}
+	file, err := os.OpenFile(o.path, os.O_RDONLY|noLink|noWait, 0)
+	if err != nil {
+		return ""
+	}
+	defer file.Close()
+	if sizeOf(file) < ended {
+		return ""
+	}
+	t := tail{file: file, offset: max(began, ended-chunkSize), quiet: true}
+	t.lost = t.offset > began
+	t.read(ended)
+	return t.quote()
+}

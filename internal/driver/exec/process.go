@@ -46,10 +46,14 @@ func (p *process) follow(ctx context.Context) error {
 				continue // the tick looks after the rest of the group
 			}
 			p.tail.finish()
-			if err != nil {
-				err = explainExit(err, p.tail.quote())
+			if err == nil {
+				return nil
 			}
-			return err
+			exit, err := exitOf(err)
+			if err != nil {
+				return err
+			}
+			return exit.explain(p.tail.quote())
 		case <-tick.C:
 			p.tail.poll()
 			if end.begun() && p.gone && !groupLives(end.pid) {
@@ -85,21 +89,46 @@ func (p *process) leave() error {
 
 // cutOff is the error of a hook that ctx did not let finish.
 func (p *process) cutOff(ctx context.Context) error {
-	p.tail.finish()
-	text := "was ended after " + roughly(time.Since(p.begun)) + ": " + context.Cause(ctx).Error()
-	if deadline, ok := ctx.Deadline(); ok && errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		text = "did not finish within " + roughly(deadline.Sub(p.begun))
-	}
-	if p.hook.advice != "" {
-		text += " (" + p.hook.advice + ")"
-	}
+	c := newCut(ctx, p.hook, p.begun)
 	if !p.gone {
-		text += fmt.Sprintf("; process %d could not be ended", p.cmd.Process.Pid)
+		c.stuck = p.cmd.Process.Pid
 	}
-	if output := p.tail.quote(); output != "" {
+	p.tail.finish()
+	return c.explain(p.tail.quote())
+}
+
+// A cutoff is how a hook ended that was not let finish.
+type cutoff struct {
+	advice  string
+	after   time.Duration
+	limited bool // the time was up: after was the limit
+	cause   error
+	stuck   int // process that could not be ended
+}
+
+func newCut(ctx context.Context, h hook, begun time.Time) cutoff {
+	c := cutoff{advice: h.advice, after: time.Since(begun), cause: context.Cause(ctx)}
+	if deadline, ok := ctx.Deadline(); ok && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		c.after, c.limited = deadline.Sub(begun), true
+	}
+	return c
+}
+
+func (c cutoff) explain(output string) error {
+	text := "was ended after " + roughly(c.after) + ": " + c.cause.Error()
+	if c.limited {
+		text = "did not finish within " + roughly(c.after)
+	}
+	if c.advice != "" {
+		text += " (" + c.advice + ")"
+	}
+	if c.stuck != 0 {
+		text += fmt.Sprintf("; process %d could not be ended", c.stuck)
+	}
+	if output != "" {
 		text += "; last output: " + output
 	}
-	return &failure{text: text, causes: []error{context.Cause(ctx)}}
+	return &failure{text: text, causes: []error{c.cause}}
 }
 
 // roughly rounds d to two digits or so: 299.9996 s were meant to be 5 minutes.

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	osexec "os/exec"
 	"slices"
 	"syscall"
 	"time"
 
 	"github.com/rouse-proxy/rouse/internal/driver"
+	"github.com/rouse-proxy/rouse/internal/failpoint"
 )
 
 const (
@@ -45,58 +47,143 @@ func (h hook) failed(err error) error {
 	return err
 }
 
-// prepare does what comes before every run: it gives a leftover its time and
-// refuses a hook that has become unsafe.
-func (d *Driver) prepare(ctx context.Context, h hook) error {
-	if ctx.Err() != nil {
-		return h.failed(context.Cause(ctx))
-	}
-	if err := d.settle(ctx); err != nil {
-		return h.failed(err)
-	}
-	if _, err := Inspect(h.argv[0]); err != nil {
-		return h.failed(err)
-	}
-	return nil
+// A job is one run of a hook.
+type job struct {
+	hook
+	op     driver.Op
+	env    []string
+	output string // path in ROUSE_OUTPUT; empty: none
+	lock   *lock  // of a start or stop
 }
 
-// execute runs h until it ends, is ended, or is to be left alone.
-func (d *Driver) execute(ctx context.Context, h hook, env []string, op driver.Op) error {
-	file, readable, err := d.output.claim(fmt.Sprintf("%s epoch %d", h.event, op.Epoch))
+// prepare does what comes before every run: it gives a leftover its time and
+// refuses a hook that has become unsafe. A start or a stop gets the lock.
+func (d *Driver) prepare(ctx context.Context, h hook) (*lock, error) {
+	if ctx.Err() != nil {
+		return nil, h.failed(context.Cause(ctx))
+	}
+	held, err := d.settle(ctx)
 	if err != nil {
-		return h.failed(err)
+		return nil, h.failed(err)
+	}
+	if !h.lasts {
+		held.free()
+	}
+	if _, err := Inspect(h.argv[0]); err != nil {
+		held.free()
+		return nil, h.failed(err)
+	}
+	return held, nil
+}
+
+// errNoKeeper says that a hook was not started because it has no keeper.
+var errNoKeeper = errors.New("there is no keeper")
+
+const noKeeper = "hooks run without a keeper; after a crash their results are lost"
+
+// claimed is where one run writes to.
+type claimed struct {
+	file     *os.File
+	readable bool
+}
+
+// execute runs the job until it ends, is ended, or is to be left alone.
+func (d *Driver) execute(ctx context.Context, j job) (left, error) {
+	defer j.lock.free()
+	file, readable, err := d.output.claim(fmt.Sprintf("%s epoch %d", j.event, j.op.Epoch))
+	if err != nil {
+		return left{}, j.failed(err)
 	}
 	defer d.output.release(file)
+	out := claimed{file, readable}
+	if !j.lasts {
+		return left{}, j.outcome(d.direct(ctx, j, out))
+	}
+	if err := failpoint.Hit("hook.begin"); err != nil {
+		return left{}, j.failed(err)
+	}
+	if err := d.forget(); err != nil {
+		d.warnOnce("result of an earlier hook cannot be removed", err)
+	}
+	got, err := d.keep(ctx, j, out)
+	if errors.Is(err, errNoKeeper) {
+		got, err = d.unkept(ctx, j, out, err)
+	}
+	return got, j.outcome(err)
+}
+
+// outcome says of an error that it is one of this hook.
+func (h hook) outcome(err error) error {
+	if err == nil {
+		return nil
+	}
+	return h.failed(err)
+}
+
+// unkept runs a start or a stop as a process of ours: a target that cannot be
+// stopped costs more than a result that a crash may lose.
+func (d *Driver) unkept(ctx context.Context, j job, out claimed, why error) (left, error) {
+	if d.keeper != "" {
+		d.warnOnce(noKeeper, why)
+	}
+	if j.lock.dropped() {
+		held, err := d.settle(ctx)
+		if err != nil {
+			return left{}, err
+		}
+		defer held.free()
+	}
+	if err := d.direct(ctx, j, out); err != nil {
+		return left{}, err
+	}
+	if j.output == "" {
+		return left{}, nil
+	}
+	return readLeft(j.output), nil
+}
+
+// warnOnce is for what will be so at each run.
+func (d *Driver) warnOnce(msg string, err error) {
+	if !d.said[msg] {
+		d.said[msg] = true
+		d.log.Warn(msg, "err", err)
+	}
+}
+
+// newTail reads what the job is about to write.
+func (d *Driver) newTail(j job, out claimed) tail {
+	t := tail{log: d.log.With("hook", j.event), level: j.level}
+	if out.readable {
+		t.file, t.offset = out.file, sizeOf(out.file)
+	}
+	return t
+}
+
+// direct runs the job as a process of ours.
+func (d *Driver) direct(ctx context.Context, j job, out claimed) error {
 	p := &process{
 		cmd: &osexec.Cmd{
-			Path: h.argv[0], Args: h.argv, Env: env,
-			Stdout: file, Stderr: file, SysProcAttr: ownGroup(),
+			Path: j.argv[0], Args: j.argv, Env: j.env,
+			Stdout: out.file, Stderr: out.file, SysProcAttr: ownGroup(),
 		},
-		hook: h, grace: d.grace, ended: make(chan error, 1),
-		tail: tail{log: d.log.With("hook", h.event), level: h.level},
-	}
-	if readable {
-		p.tail.file, p.tail.offset = file, sizeOf(file)
+		hook: j.hook, grace: d.grace, ended: make(chan error, 1), tail: d.newTail(j, out),
 	}
 	if err := d.begin(ctx, p); err != nil {
-		return h.failed(err)
+		return err
 	}
-	d.tell(HookRun{Hook: h.event, PID: p.cmd.Process.Pid, Epoch: op.Epoch})
+	d.tell(HookRun{Hook: j.event, PID: p.cmd.Process.Pid, Epoch: j.op.Epoch})
 	p.over = func(err error) {
-		d.tell(HookRun{Hook: h.event, PID: p.cmd.Process.Pid, Epoch: op.Epoch, Ended: true, Err: err})
+		d.tell(HookRun{Hook: j.event, PID: p.cmd.Process.Pid, Epoch: j.op.Epoch, Ended: true, Err: err})
 	}
 	d.reapers.Go(p.reap)
-	if h.lasts {
-		d.writeRecord(ctx, p, op)
+	if j.lasts {
+		d.writeRecord(ctx, p, j.op)
 	}
-	err = p.follow(ctx)
-	if h.lasts && p.gone {
+	err := p.follow(ctx)
+	if j.lasts && p.gone {
 		d.removeRecord()
 	}
-	if err != nil {
-		return h.failed(err)
-	}
-	return nil
+	return err
 }
 
 // begin starts the process. A hook that is being replaced is busy for a moment,
@@ -132,14 +219,26 @@ func explainLaunch(err error) error {
 	return err
 }
 
-// explainExit says how a hook ended that did not succeed.
-func explainExit(err error, output string) error {
+// exited is how a process ended that did not succeed.
+type exited struct {
+	code   int    // 0 or less: a signal ended it
+	text   string // in the words of [os.ProcessState]
+	causes []error
+}
+
+// exitOf tells an exit from a failure to see it.
+func exitOf(err error) (exited, error) {
 	exit, ok := errors.AsType[*osexec.ExitError](err)
 	if !ok {
-		return fmt.Errorf("waiting for it: %w", err)
+		return exited{}, fmt.Errorf("waiting for it: %w", err)
 	}
-	text, causes := exit.Error(), []error{err}
-	switch code := exit.ExitCode(); {
+	return exited{code: exit.ExitCode(), text: exit.Error(), causes: []error{err}}, nil
+}
+
+// explain says how a hook ended that did not succeed.
+func (e exited) explain(output string) error {
+	text, causes := e.text, e.causes
+	switch code := e.code; {
 	case code == exitTemporary:
 		text += " (" + driver.ErrTemporary.Error() + ")"
 		causes = append(causes, driver.ErrTemporary)

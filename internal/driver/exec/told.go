@@ -1,5 +1,7 @@
 package exec
 
+import "errors"
+
 // A HookRun is one process of a hook, when it has begun or ended.
 type HookRun struct {
 	Hook  string // start, stop, status or probe
@@ -13,6 +15,18 @@ func (d *Driver) tell(r HookRun) {
 	if d.told != nil {
 		d.told(r)
 	}
+}
+
+// tellOutcome tells of the end of a hook that its keeper has seen.
+func (d *Driver) tellOutcome(o outcome) {
+	if o.PID == 0 {
+		return // it never began
+	}
+	r := HookRun{Hook: o.Event, PID: o.PID, Epoch: o.Epoch, Ended: true}
+	if !o.done() {
+		r.Err = errors.New(o.text())
+	}
+	d.tell(r)
 }
 
 // tellLeft tells of the end of a hook that an earlier rouse left running, as far as it is known.

@@ -1,0 +1,186 @@
+package relay
+
+import (
+	"errors"
+	"io"
+	"math/rand/v2"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rouse-proxy/rouse/internal/loop"
+	"github.com/rouse-proxy/rouse/internal/peek"
+)
+
+// A do is a task made of a function.
+type do func()
+
+func (d do) Do() { d() }
+
+// A stand is a link on a loop of its own, with a patrol that the test sends round.
+type stand struct {
+	*rig
+	loop *loop.Loop
+	link *linked
+}
+
+// onStand runs f with a link that relays.
+func onStand(t *testing.T, f func(*stand)) {
+	t.Helper()
+	g, err := loop.New(loop.Options{Pipes: pipes})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.Start()
+	defer g.Close()
+	defer g.Stop()
+	client, near := loopback(t)
+	far, backend := loopback(t)
+	s := &stand{rig: &rig{t: t, client: client, backend: backend}, loop: g.Loops()[0]}
+	s.link = &linked{loops: g.Loops(), answers: make(chan answer, 1)}
+	if s.link.fds[0], err = loop.Steal(near); err != nil {
+		t.Fatal(err)
+	}
+	if s.link.fds[1], err = loop.Steal(far); err != nil {
+		t.Fatal(err)
+	}
+	s.loop.Post((*startLink)(s.link))
+	defer client.Close()
+	defer backend.Close()
+	f(s)
+	s.do(func() { s.link.Cancel(errors.New("the test ends")) })
+}
+
+// do runs f on the loop.
+func (s *stand) do(f func()) {
+	done := make(chan struct{})
+	s.loop.Post(do(func() { defer close(done); f() }))
+	<-done
+}
+
+// round lets the patrol look, and returns how many links it follows then.
+func (s *stand) round() (followed int) {
+	s.do(func() {
+		s.link.patrol.Do()
+		followed = len(s.link.patrol.links)
+		if followed > 0 && !s.link.patrol.timer.Armed() {
+			s.t.Errorf("%d links are followed, and no round will come", followed)
+		}
+	})
+	return followed
+}
+
+// ends waits for the link's end, which is that of a peer that has vanished.
+func (s *stand) ends(want End) {
+	s.t.Helper()
+	if a := <-s.link.answers; a.res.End != want || !errors.Is(a.err, peek.ErrVanished) {
+		s.t.Errorf("it ended as %q, %v", a.res.End, a.err)
+	}
+}
+
+// TestPatrolFollowsOnlyWhatIsUnderWay: an idle link costs nothing; one whose peer does not read is looked at for ever.
+func TestPatrolFollowsOnlyWhatIsUnderWay(t *testing.T) {
+	onStand(t, func(s *stand) {
+		if n := s.round(); n != 0 {
+			t.Errorf("%d links are followed before anything was sent", n)
+		}
+		sent := noise(100)
+		s.write(s.client, sent)
+		if _, err := s.backend.Read(make([]byte, 100)); err != nil {
+			t.Fatal(err)
+		}
+		for by := time.Now().Add(time.Minute); s.round() != 0; time.Sleep(time.Millisecond) {
+			if time.Now().After(by) {
+				t.Fatal("a link to which nothing is under way is still followed")
+			}
+		}
+		s.fill(s.client)
+		for range 10 {
+			if n := s.round(); n != 1 {
+				t.Fatalf("%d links are followed while one's peer does not read", n)
+			}
+		}
+	})
+}
+
+// TestLinkFreesWhoHasVanished: what the side that is gone had sent arrives, and then no end that it never sent.
+func TestLinkFreesWhoHasVanished(t *testing.T) {
+	for _, gone := range []side{theClient, theBackend} {
+		t.Run(gone.String(), func(t *testing.T) {
+			onStand(t, func(s *stand) {
+				it, other := s.of(gone)
+				sent := noise(100_000)
+				s.write(it, sent)
+				s.arrived(it)
+				s.do(func() { s.link.vanish(gone) })
+				s.wantRead(other, sent, syscall.ECONNRESET)
+				s.ends(ofReset(gone))
+			})
+		})
+	}
+}
+
+// TestLinkFreesWhoHasVanishedBehindBytesThatNobodyReads: they are in a pipe, in a copy and on the way.
+func TestLinkFreesWhoHasVanishedBehindBytesThatNobodyReads(t *testing.T) {
+	for _, gone := range []side{theClient, theBackend} {
+		t.Run(gone.String(), func(t *testing.T) {
+			onStand(t, func(s *stand) {
+				it, other := s.of(gone)
+				sent := s.fill(it)
+				s.do(func() { s.link.vanish(gone) })
+				if n, err := io.Copy(io.Discard, other); !isReset(err) || n > int64(sent) {
+					t.Errorf("the other side read %d of %d bytes and then %v, want a reset", n, sent, err)
+				}
+				s.ends(ofReset(gone))
+			})
+		})
+	}
+}
+
+// TestPatrolKeepsItsPlaces: links come and go in any order, also in the middle of a round.
+func TestPatrolKeepsItsPlaces(t *testing.T) {
+	g, err := loop.New(loop.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.Close()
+	p := NewPatrol(g.Loops()[0], Options{})
+	links := make([]Link, 3*patrolMost)
+	src := rand.New(rand.NewPCG(1, 2))
+	for i := range links {
+		links[i].patrol = p
+		links[i].ends = [2]end{{fd: -1}, {fd: -1}} // nothing is known of it, so a look lets it go
+	}
+	for range 20_000 {
+		k := &links[src.IntN(len(links))]
+		switch src.IntN(500) {
+		case 0:
+			p.Do()
+		default:
+			if src.IntN(2) == 0 {
+				p.follow(k)
+			} else {
+				p.forget(k)
+			}
+		}
+	}
+	followed := 0
+	for i := range links {
+		if at := links[i].place; at > 0 {
+			followed++
+			if p.links[at-1] != &links[i] {
+				t.Fatalf("place %d has another link", at)
+			}
+		}
+	}
+	if followed != len(p.links) {
+		t.Errorf("%d links have a place, of %d", followed, len(p.links))
+	}
+	for p.Do(); p.left > 0; p.Do() { // a round in parts
+	}
+	for p.Do(); p.left > 0; p.Do() { // and a second, of those that came in the middle of the first
+	}
+	if len(p.links) != 0 {
+		t.Errorf("%d links are still followed", len(p.links))
+	}
+}
