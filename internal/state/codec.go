@@ -39,6 +39,7 @@ type body struct {
 	LastUsed time.Time `json:"last_used"`
 	InUse    bool      `json:"in_use"`
 	Address  string    `json:"address"`
+	Moves    bool      `json:"moves,omitzero"`
 }
 
 // encode returns the content of the file that keeps r.

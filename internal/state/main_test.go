@@ -150,5 +150,6 @@ func sample() Record {
 		LastUsed: time.Date(2025, 3, 1, 13, 0, 0, 0, time.UTC),
 		InUse:    true,
 		Address:  "[fe80::1%eth0]:8000",
+		Moves:    true,
 	}
 }

@@ -34,6 +34,7 @@ type Record struct {
 	LastUsed time.Time // when the target was last known to be in use
 	InUse    bool      // somebody held the target when this was written
 	Address  string    // where this run is to be dialled, when the driver learnt it; else empty
+	Moves    bool      // the driver learnt where the last run was, so the configured address may be a stranger's
 }
 
 // A Dir is an open state directory. Its methods may be called by several goroutines

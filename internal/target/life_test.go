@@ -273,6 +273,24 @@ func TestFailedStartOfATargetThatMoves(t *testing.T) {
 	})
 }
 
+// TestRestartInFrontOfAStranger: the new rouse cannot ask the driver, and somebody answers at the configured address.
+func TestRestartInFrontOfAStranger(t *testing.T) {
+	bubble(t, func(t *testing.T, m *machineRoom) {
+		m.record.Store(&state.Record{Target: "web", Epoch: 7, Moves: true})
+		m.power(true)
+		time.Sleep(m.bootTime)
+		s := m.open(func(o *Options) { o.Driver = reporting{machineRoom: m, err: errBroken} })
+		defer s.close()
+		s.expect(Unknown, 0, 0)
+		m.address = "10.0.0.7" // of the next start
+		h := s.acquire()
+		if h.Address() != "10.0.0.7:80" {
+			t.Errorf("address %q, want the one that was told", h.Address())
+		}
+		h.Release()
+	})
+}
+
 func TestRetireStopsOnceUnheld(t *testing.T) {
 	bubble(t, func(t *testing.T, m *machineRoom) {
 		s := m.open()
@@ -352,7 +370,7 @@ func TestLearntAddressLastsForItsRun(t *testing.T) {
 		h.Release()
 		time.Sleep(31 * time.Minute)
 		s.expect(Stopped, 1, 1)
-		if r := m.record.Load(); r.Address != "" || r.MayRun {
+		if r := m.record.Load(); r.Address != "" || r.MayRun || !r.Moves {
 			t.Errorf("record after the stop: %+v", r)
 		}
 	})

@@ -12,7 +12,7 @@ func (s *supervisor) load() {
 		s.opts.Logger.Error("state lost, assuming that the target may run", "target", s.opts.Name, "err", err)
 	}
 	record.Target = s.opts.Name
-	s.record, s.learns = record, record.Address != ""
+	s.record = record
 	s.machine.mayRun, s.machine.epoch = record.MayRun, record.Epoch
 	s.machine.starting, s.machine.undoing = record.Starting, record.Stopping
 	if record.MayRun && !record.InUse && err == nil {

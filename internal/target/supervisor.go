@@ -22,7 +22,6 @@ type supervisor struct {
 	*Target
 	machine  machine
 	record   state.Record
-	learns   bool // starts tell the address: the configured one may be a stranger's
 	recorder *recorder
 	queue    queue // who waits
 	retirers []chan struct{}
@@ -121,7 +120,7 @@ func (s *supervisor) finish(ops context.Context, res result) {
 		s.record.Address = res.address
 	}
 	if res.op == opStart && res.err == nil && !res.untold {
-		s.learns = res.address != ""
+		s.record.Moves = res.address != ""
 	}
 	s.emit(event.Event{Kind: event.OperationEnded, Operation: res.op.String(), Elapsed: time.Since(s.opBegan), Err: res.err})
 	in := input{found: res.found, failed: res.err != nil || res.untold}
@@ -263,7 +262,7 @@ func (s *supervisor) begin(ops context.Context, out output, saved <-chan struct{
 	s.opBegan = time.Now()
 	s.progress.Reset(progressBeat)
 	j := job{
-		Options: &s.opts, op: op, resume: out.resume, mayRun: s.machine.mayRun, lost: s.learns && s.record.Address == "",
+		Options: &s.opts, op: op, resume: out.resume, mayRun: s.machine.mayRun, lost: s.record.Moves && s.record.Address == "",
 		call: driver.Op{Epoch: s.machine.epoch, Reason: s.cause, Address: s.address()},
 	}
 	if op != opCheck {
