@@ -12,6 +12,7 @@ import (
 type Weather struct {
 	Cut  []string // addresses or prefixes that nothing goes to or comes from
 	Loss int      // percent of all other packets that are lost, each way
+	Mute bool     // where nobody listens nobody answers, as if the power were off, instead of refusing
 }
 
 // Set makes it so in a house, in place of what was there before.
@@ -36,6 +37,9 @@ func (w Weather) rules() string {
 		if w.Loss > 0 {
 			fmt.Fprintf(&b, "add rule inet weather %s numgen random mod 100 < %d drop\n", hook, w.Loss)
 		}
+	}
+	if w.Mute { // a refusal has the sequence number 0, the reset of a connection has not
+		b.WriteString("add rule inet weather output tcp flags & (rst | ack) == (rst | ack) tcp sequence 0 drop\n")
 	}
 	return b.String()
 }

@@ -4,6 +4,7 @@ package town
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -40,6 +41,9 @@ type Result struct {
 // judge asks everybody.
 func (t *Town) judge(r fakecloud.Reading, verdicts []crowd.Verdict) (*Result, error) {
 	t.judgeMeter(r)
+	if r.UnderClient > 0 {
+		t.judgeStops(r.UnderClient, verdicts)
+	}
 	t.judgeClients(verdicts)
 	t.judgeLog()
 	t.judgeDeaths()
@@ -76,15 +80,53 @@ func (t *Town) judgeMeter(r fakecloud.Reading) {
 	if r.Overlaps > 0 || r.StatusOverlaps > 0 {
 		t.complain("%d operations overlapped, and %d status calls", r.Overlaps, r.StatusOverlaps)
 	}
-	if r.UnderClient > 0 {
-		t.complain("%d stops were asked for under a client", r.UnderClient)
-	}
 	if r.StrangerBytes > 0 {
 		t.complain("a stranger got %d bytes", r.StrangerBytes)
 	}
 	for _, p := range r.Problems {
 		t.complain("the cloud says: %s", p)
 	}
+}
+
+// judgeStops looks at stops that the provider saw under a client. Where packets are lost it may have seen a ghost: a
+// connection whose end never came through. Then a client must have been hurt, soon after.
+func (t *Town) judgeStops(n int, verdicts []crowd.Verdict) {
+	if !slices.ContainsFunc(t.Plan.Acts, func(a Act) bool { return nemeses[a.Nemesis].ghosts }) {
+		t.complain("%d stops were asked for under a client", n)
+		return
+	}
+	stops, err := facts(t.Dir, "stop under a client")
+	if err != nil {
+		t.complain("%v", err)
+	}
+	for _, stop := range stops {
+		for _, v := range verdicts {
+			hurt := v.Outcome != crowd.Served && v.Outcome != crowd.Left && v.Outcome != crowd.Refused
+			if hurt && v.Checked > 0 && v.Born.Before(stop.At) && v.Ended.After(stop.At) && v.Ended.Before(stop.At.Add(2*time.Second)) &&
+				!t.rouse.diedWithin(v.Born, v.Ended) {
+				t.complain("a stop was asked for under client %d (%s), %v after it had come", v.ID, v.Local, stop.At.Sub(v.Born))
+			}
+		}
+	}
+}
+
+// facts reads those of a kind from the cloud's log.
+func facts(dir, what string) ([]fakecloud.Fact, error) {
+	data, err := os.ReadFile(filepath.Join(dir, cloudLog))
+	if err != nil {
+		return nil, err
+	}
+	var all []fakecloud.Fact
+	for line := range strings.Lines(string(data)) {
+		var f fakecloud.Fact
+		if err := json.Unmarshal([]byte(line), &f); err != nil {
+			return nil, fmt.Errorf("the cloud's log has a bad line %q: %w", line, err)
+		}
+		if f.What == what {
+			all = append(all, f)
+		}
+	}
+	return all, nil
 }
 
 // judgeClients believes them all, but for a clean end that the kernel of a killed rouse may have made.

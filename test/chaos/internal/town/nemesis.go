@@ -16,6 +16,8 @@ type nemesis struct {
 	least, most time.Duration
 	excused     bool // the machine may run on meanwhile for nobody, since nobody could know better or do anything
 	mild        bool // no client may lose anything by it
+	ghosts      bool // may leave the machine with a connection that rouse has long given up
+	status      bool // nobody can know of it without a status hook
 	begin       func(ctx context.Context, t *Town, a Act) (heal func() error, err error)
 }
 

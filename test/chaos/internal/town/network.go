@@ -13,9 +13,9 @@ import (
 // networkNemeses cut, lose and reset.
 func networkNemeses() []nemesis {
 	return []nemesis{
-		{name: "cut-clients", tool: filters, least: 300 * time.Millisecond, most: 4 * time.Second, excused: true, begin: cutClients},
-		{name: "cut-target", tool: filters, least: 300 * time.Millisecond, most: 4 * time.Second, excused: true, begin: cutTarget},
-		{name: "loss", tool: filters, least: time.Second, most: 5 * time.Second, excused: true, begin: loss},
+		{name: "cut-clients", tool: filters, least: 300 * time.Millisecond, most: 4 * time.Second, excused: true, ghosts: true, begin: cutClients},
+		{name: "cut-target", tool: filters, least: 300 * time.Millisecond, most: 4 * time.Second, excused: true, ghosts: true, begin: cutTarget},
+		{name: "loss", tool: filters, least: time.Second, most: 5 * time.Second, excused: true, ghosts: true, begin: loss},
 		{name: "reset-client", group: "reset", tool: socketKiller, begin: resetClient},
 		{name: "reset-target", group: "reset", tool: socketKiller, begin: resetTarget},
 	}

@@ -12,8 +12,11 @@ import (
 	"github.com/rouse-proxy/rouse/test/chaos/internal/crowd"
 )
 
-// clientHouses is how many houses clients live in.
-const clientHouses = 3
+const (
+	clientHouses = 3  // that clients live in
+	stormEvery   = 5  // of so many rounds one is a storm
+	stormActs    = 14 // in a storm, of which some have no place
+)
 
 // A Plan is all that happens in a round. The same seed and number give the same plan.
 type Plan struct {
@@ -26,6 +29,7 @@ type Plan struct {
 	StopsPending bool // the cloud accepts a stop while PENDING
 	Forwarder    bool // something in front of the machine accepts and resets until the application is up
 	Status       bool // rouse has a status hook
+	Mute         bool // a machine that is off does not refuse connections, it says nothing
 
 	Acts  []Act
 	Crowd []crowd.Plan
@@ -55,6 +59,7 @@ func NewPlan(seed uint64, round int) Plan {
 		Late:     between(r, 0, 200*time.Millisecond),
 		Halt:     between(r, 50*time.Millisecond, 500*time.Millisecond),
 		Moves:    r.IntN(3) == 0, StopsPending: r.IntN(2) == 0, Forwarder: r.IntN(4) == 0, Status: r.IntN(3) > 0,
+		Mute: r.IntN(2) == 0,
 	}
 	p.cast(r)
 	p.invite(r)
@@ -66,8 +71,15 @@ func (p *Plan) cast(r *rand.Rand) {
 	names := Nemeses()
 	turns := rand.New(rand.NewPCG(p.Seed, uint64(p.Round/len(names)))).Perm(len(names))
 	p.add(r, names[turns[p.Round%len(names)]])
-	for range r.IntN(4) {
+	more := r.IntN(4)
+	if p.Round%stormEvery == 0 {
+		more = stormActs
+	}
+	for range more {
 		p.add(r, names[r.IntN(len(names))])
+	}
+	for _, a := range p.Acts {
+		p.Status = p.Status || nemeses[a.Nemesis].status
 	}
 	slices.SortStableFunc(p.Acts, func(a, b Act) int { return int(a.At - b.At) })
 }
@@ -136,7 +148,7 @@ func (p Plan) Names() []string {
 func (p Plan) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "seed %d, round %d: cooldown %v, boot %v, port %v later, halt %v\n", p.Seed, p.Round, p.Cooldown, p.Boot, p.Late, p.Halt)
-	fmt.Fprintf(&b, "new address at each start: %t, stop while PENDING: %t, forwarder: %t, status hook: %t\n", p.Moves, p.StopsPending, p.Forwarder, p.Status)
+	fmt.Fprintf(&b, "new address at each start: %t, stop while PENDING: %t, forwarder: %t, status hook: %t, mute: %t\n", p.Moves, p.StopsPending, p.Forwarder, p.Status, p.Mute)
 	for _, a := range p.Acts {
 		fmt.Fprintln(&b, a)
 	}

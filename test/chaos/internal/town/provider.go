@@ -18,9 +18,11 @@ func cloudNemeses() []nemesis {
 	timed := func(k fakecloud.Kind, most time.Duration, mild bool) nemesis {
 		return nemesis{name: string(k), least: time.Second, most: 4 * time.Second, mild: mild, begin: lasting(k, most)}
 	}
+	stranger := counted(fakecloud.Stranger, true)
+	stranger.status = true // what listens at the old address may as well be our machine
 	return []nemesis{
 		counted(fakecloud.Throttle, true), counted(fakecloud.Quota, false), counted(fakecloud.StartFails, false),
-		counted(fakecloud.StopFails, true), counted(fakecloud.Stockout, false), counted(fakecloud.Stranger, true),
+		counted(fakecloud.StopFails, true), counted(fakecloud.Stockout, false), stranger,
 		timed(fakecloud.SlowBoot, 3*time.Second, true), timed(fakecloud.LatePort, 2*time.Second, true),
 		timed(fakecloud.Flap, time.Second, false), timed(fakecloud.Forwarder, time.Second, true),
 		timed(fakecloud.StuckStopping, 4*time.Second, true),

@@ -172,8 +172,13 @@ func (t *Town) build() (err error) {
 	if t.back, err = street.Build("targets", addrs...); err != nil {
 		return err
 	}
-	t.front, err = street.Build("rouse", frontAddr)
-	return err
+	if t.front, err = street.Build("rouse", frontAddr); err != nil {
+		return err
+	}
+	if t.Plan.Mute && !t.Tools.Missing(filters) {
+		return t.back.Set(street.Weather{Mute: true})
+	}
+	return nil
 }
 
 // writeHooks writes the hooks, which are told everything by rouse.
