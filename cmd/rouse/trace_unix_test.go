@@ -23,6 +23,9 @@ func TestTraceOfALifeKeepsAllRules(t *testing.T) {
 	r.awaitState("stopped")
 	c = r.dial()
 	c.ask("again")
+	s.eventually("the trace tells of the second client", func() bool {
+		return strings.Count(strings.Join(s.lines("trace.jsonl"), "\n"), "client connected") == 2
+	})
 	r.crash() // under a client
 
 	s.hold("stop")

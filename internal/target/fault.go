@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/rouse-proxy/rouse/internal/driver"
+	"github.com/rouse-proxy/rouse/internal/event"
 )
 
 // ErrFault is what clients are told who wait for a target when a fault of rouse itself strikes it.
@@ -34,10 +35,17 @@ func (s *supervisor) successor() *supervisor {
 	s.timer.Stop()
 	s.progress.Stop()
 	s.detach(driver.ErrDetach) // an action that is under way goes on, and the next one waits for it
-	if s.operating {
+	if s.running != opNone {
 		if res := <-s.results; res.conn != nil {
 			_ = res.conn.Close()
 		}
+		s.emit(event.Event{Kind: event.OperationEnded, Operation: s.running.String(), Elapsed: time.Since(s.opBegan), Err: ErrFault})
+	}
+	if s.told != Starting { // a start that was decided, if there is one, was neither told nor begun
+		s.machine.epoch, s.machine.starting = s.record.Epoch, false
+	}
+	if s.told != Unknown {
+		s.emit(event.Event{Kind: event.StateChanged, From: s.told.String(), To: Unknown.String(), Cause: ErrFault.Error(), Elapsed: time.Since(s.entered)})
 	}
 	s.refuse(ErrFault)
 	n := newSupervisor(s.Target)

@@ -113,7 +113,7 @@ func (s *supervisor) end() {
 	s.machine.held, used = s.door.shut()
 	s.remember(opNone, used || held > 0) // the last to leave may not have been counted
 	s.refuse(ErrEnding)
-	if s.operating {
+	if s.running != opNone {
 		if res := <-s.results; res.conn != nil {
 			_ = res.conn.Close()
 		}

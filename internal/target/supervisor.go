@@ -45,8 +45,9 @@ type supervisor struct {
 	entered time.Time // when the machine's state was entered
 	wg      sync.WaitGroup
 
-	operating bool // an operation runs, whatever the machine believes
-	again     bool // it follows one that a fault has ended
+	running operation // that runs, whatever the machine believes
+	told    State     // that the newest event has told
+	again   bool      // it follows one that a fault has ended
 }
 
 func newSupervisor(t *Target) *supervisor {
@@ -107,7 +108,7 @@ func (s *supervisor) read(ops context.Context) {
 
 // finish takes the end of the operation.
 func (s *supervisor) finish(ops context.Context, res result) {
-	s.operating = false
+	s.running = opNone
 	s.progress.Stop()
 	if s.hurried {
 		res.err = nil // nobody heard the answer out
@@ -192,7 +193,8 @@ func (s *supervisor) take(ops context.Context, in input, why causer) {
 		s.mark(from, "decided")
 		left := time.Since(s.entered)
 		s.entered = time.Now()
-		s.emit(event.Event{Kind: event.StateChanged, From: from.String(), To: s.machine.state.String(), Resumed: out.resume,
+		s.told = s.machine.state
+		s.emit(event.Event{Kind: event.StateChanged, From: from.String(), To: s.told.String(), Resumed: out.resume,
 			Cause: s.cause, Held: s.machine.held, Waiting: s.machine.waiting, Elapsed: left})
 	}
 	if out.rearm {
@@ -270,7 +272,7 @@ func (s *supervisor) begin(ops context.Context, out output, saved <-chan struct{
 	}
 	s.emit(event.Event{Kind: event.OperationBegun, Operation: op.String(), Cause: s.cause, Resumed: out.resume,
 		Held: s.machine.held, Waiting: s.machine.waiting})
-	s.operating = true
+	s.running = op
 	s.wg.Go(func() { s.results <- j.operate(ops) })
 }
 
