@@ -57,8 +57,8 @@ func (b *bulletin) round(r *town.Result, err error) {
 	if r.Needed > 0 {
 		leak = r.Billed / r.Needed
 	}
-	fmt.Fprintf(b.out, "%s %4d  %2d wakes  %2d clients: %2d served %2d told %2d left  %5s  leak %.2f  %4.0fs  %s\n", verdict, r.Round, r.Wakes,
-		total(r.Clients), r.Clients[crowd.Served], toldOf(r.Clients), r.Clients[crowd.Left], size(r.Bytes), leak, r.Took.Seconds(), strings.Join(r.Nemeses, ", "))
+	fmt.Fprintf(b.out, "%s %4d  %2d wakes  %2d clients: %2d served %2d turned away %2d left  %5s  leak %.2f  %3.0fs  %s\n", verdict, r.Round, r.Wakes,
+		total(r.Clients), r.Clients[crowd.Served], turnedAway(r.Clients), r.Clients[crowd.Left], size(r.Bytes), leak, r.Took.Seconds(), strings.Join(r.Nemeses, ", "))
 	for _, v := range r.Violations {
 		fmt.Fprintln(b.out, b.paint("31", "          "+v))
 	}
@@ -67,8 +67,8 @@ func (b *bulletin) round(r *town.Result, err error) {
 	}
 }
 
-// toldOf counts the clients who were told that they are not served.
-func toldOf(c map[crowd.Outcome]int) int { return total(c) - c[crowd.Served] - c[crowd.Left] }
+// turnedAway counts the clients who saw something else.
+func turnedAway(c map[crowd.Outcome]int) int { return total(c) - c[crowd.Served] - c[crowd.Left] }
 
 func total[K comparable](m map[K]int) (n int) {
 	for _, v := range m {
@@ -93,29 +93,51 @@ func size(n int64) string {
 
 // summary is the table at the end.
 func (b *bulletin) summary(s *sum) {
-	row := func(name, format string, args ...any) {
-		fmt.Fprintf(b.out, "  %-12s %s\n", name, fmt.Sprintf(format, args...))
-	}
 	fmt.Fprintln(b.out)
-	row("rounds", "%d, seed %d, in %v", s.rounds, b.s.seed, s.took.Round(time.Second))
-	row("faults", "%d: %s", total(s.faults), counts(s.faults))
+	b.row("rounds", "%d, seed %d, in %v", s.rounds, b.s.seed, s.took.Round(time.Second))
+	b.row("faults", "%d: %s", total(s.faults), counts(s.faults))
 	if len(s.leftOut) > 0 {
-		row("left out", "%d: %s", total(s.leftOut), counts(s.leftOut))
+		b.row("left out", "%d: %s", total(s.leftOut), counts(s.leftOut))
 	}
-	row("wakes", "%d, by %d runs of rouse, which left %d lines of trace", s.wakes, s.runs, s.events)
-	row("clients", "%d: %s", total(s.clients), counts(s.clients))
-	row("checked", "%s, byte for byte", size(s.bytes))
-	row("money leak", "%.3f: billed %.0f s, needed %.0f s (at most %.2f)", s.leak(), s.billed, s.needed, mostLeak)
-	row("stranded", "%d", s.stranded)
-	switch {
-	case s.failed():
-		row("verdict", "%s", b.paint("1;31", fmt.Sprintf("%d rounds were bad, %d could not be judged", len(s.bad), len(s.broken))))
-	default:
-		row("verdict", "%s", b.paint("1;32", "all is well"))
-	}
+	b.row("wakes", "%d, by %d runs of rouse, which left %d lines of trace", s.wakes, s.runs, s.events)
+	b.row("clients", "%d: %s", total(s.clients), counts(s.clients))
+	b.row("checked", "%s, byte for byte", size(s.bytes))
+	b.row("money leak", "%.3f: billed %.0f s, needed %.0f s (at most %.2f)", s.leak(), s.billed, s.needed, mostLeak)
+	b.row("stranded", "%d", s.stranded)
+	b.row("verdict", "%s", b.verdict(s))
 	if s.dir != "" {
-		row("kept", "%s", s.dir)
+		b.row("kept", "%s", s.dir)
 	}
+}
+
+func (b *bulletin) verdict(s *sum) string {
+	switch {
+	case len(s.bad)+len(s.broken) > 0:
+		return b.paint("1;31", fmt.Sprintf("%d rounds were bad, %d could not be judged", len(s.bad), len(s.broken)))
+	case s.leak() > mostLeak:
+		return b.paint("1;31", "too much was billed for nobody")
+	}
+	return b.paint("1;32", "all is well")
+}
+
+// width is where a long row goes on in the next line.
+const width = 110
+
+// row is a row of the table.
+func (b *bulletin) row(name, format string, args ...any) {
+	const indent = 14
+	line := fmt.Sprintf("  %-*s", indent-2, name)
+	for word := range strings.FieldsSeq(fmt.Sprintf(format, args...)) {
+		if len(line)+1+len(word) > width {
+			fmt.Fprintln(b.out, line)
+			line = strings.Repeat(" ", indent)
+		}
+		if len(line) > indent {
+			line += " "
+		}
+		line += word
+	}
+	fmt.Fprintln(b.out, line)
 }
 
 // counts lists what there was, the most frequent first.

@@ -16,6 +16,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -70,7 +71,7 @@ func parse(args []string) (settings, error) {
 	f.Uint64Var(&s.seed, "seed", 0, "of everything that happens; 0 draws one")
 	f.IntVar(&s.rounds, "rounds", 100, "how many rounds")
 	f.IntVar(&s.first, "first", 1, "number of the first round")
-	f.IntVar(&s.towns, "towns", 4, "rounds at a time")
+	f.IntVar(&s.towns, "towns", min(4*runtime.NumCPU(), 16), "rounds at a time; most of a round is waiting")
 	f.BoolVar(&s.race, "race", false, "build rouse with the race detector")
 	f.BoolVar(&s.keep, "keep", false, "keep what every round leaves, not only the bad ones")
 	f.BoolVar(&s.talk, "talk", false, "tell what happens in each round as it happens")

@@ -97,7 +97,7 @@ func jump(_ context.Context, t *Town, a Act) (func() error, error) {
 // setClock writes how many seconds a process adds to its wall clock. One that has gone has none.
 func (t *Town) setClock(pid int, seconds int64) error {
 	memory, err := os.OpenFile(fmt.Sprintf("/proc/%d/mem", pid), os.O_WRONLY, 0)
-	if errors.Is(err, os.ErrNotExist) {
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ESRCH) {
 		return nil
 	}
 	if err != nil {
