@@ -18,11 +18,15 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/rouse-proxy/rouse/internal/config"
+	"github.com/rouse-proxy/rouse/internal/driver/exec"
 	"github.com/rouse-proxy/rouse/internal/state"
 	"github.com/rouse-proxy/rouse/internal/target"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	exec.RunKeeper()
+	goleak.VerifyTestMain(m)
+}
 
 // hook writes a script and returns its path.
 func hook(t testing.TB, dir, name, body string) []string {

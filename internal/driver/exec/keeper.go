@@ -105,7 +105,7 @@ func standFast() {
 // warmThreads makes the runtime start the threads that a keeper needs while nothing
 // has been started yet: one that the system refuses later would end the keeper.
 func warmThreads() {
-	const threads = 4
+	const threads = 2
 	var arrived, left sync.WaitGroup
 	arrived.Add(threads)
 	all := make(chan struct{})

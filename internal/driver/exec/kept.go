@@ -188,9 +188,10 @@ func (k *kept) tell(v any) error {
 	return json.NewEncoder(k.control).Encode(v)
 }
 
-// tellWithin is how long a keeper may take to read a plan that is larger than the
-// buffer of its socket.
-const tellWithin = 10 * time.Second
+const (
+	tellWithin = 10 * time.Second // how long a keeper may take to read a plan that is larger than its socket's buffer
+	deafAfter  = time.Second      // how much longer than a hook's end takes a keeper may be silent
+)
 
 // attend logs the output until the keeper has told how the hook ended, or ctx ends:
 // then it leaves both alone or has the hook ended.
@@ -198,7 +199,7 @@ func (d *Driver) attend(ctx context.Context, k *kept) (left, error) {
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
 	stopped := ctx.Done()
-	var overdue <-chan time.Time
+	var force ending // of a hook whose keeper does not hear
 	for {
 		select {
 		case m, ok := <-k.said:
@@ -230,11 +231,17 @@ func (d *Driver) attend(ctx context.Context, k *kept) (left, error) {
 				k.tail.poll()
 				return left{}, fmt.Errorf("leaving it running: %w", driver.ErrDetach)
 			}
-			stopped, overdue = nil, time.After(3*d.grace+time.Second)
-			_ = k.tell(order{Cause: context.Cause(ctx).Error()}) // overdue looks after one that does not hear
-		case <-overdue:
-			_ = k.cmd.Process.Kill() // whoever stopped it; the hook has its record
-			overdue = nil
+			stopped = nil
+			force = ending{grace: d.grace, due: time.After(2*d.grace + deafAfter)}
+			_ = k.tell(order{Cause: context.Cause(ctx).Error()})
+		case <-force.due:
+			if r, err := d.readRecord(); err == nil && r.PID == k.pid && r.runs() {
+				force.pid = r.PID
+			}
+			if force.pid == 0 || !force.next() {
+				_ = k.cmd.Process.Kill()
+				force.due = nil
+			}
 		}
 	}
 }
@@ -284,6 +291,9 @@ func (d *Driver) unheard(ctx context.Context, k *kept) error {
 		return err
 	}
 	held.free()
+	if ctx.Err() != nil {
+		return k.cutOff(ctx, 0)
+	}
 	k.tail.finish()
 	return fmt.Errorf("its keeper was ended, so how the hook ended is not known: %w", driver.ErrTemporary)
 }

@@ -67,6 +67,12 @@ func (r record) lives() (bool, error) {
 	return true, nil
 }
 
+// runs says whether it is certain that the recorded process still runs.
+func (r record) runs() bool {
+	lives, err := r.lives()
+	return lives && err == nil
+}
+
 // left is the time that the process still has; false means that it has no limit.
 // It is never more than the hook had to begin with, whatever was done to the
 // clock.

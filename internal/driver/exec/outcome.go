@@ -184,9 +184,4 @@ func (d *Driver) resume(ctx context.Context) (outcome, error) {
 
 // forget removes the result of an earlier run, so that it is never taken for that
 // of the run which begins.
-func (d *Driver) forget() error {
-	if err := removeFile(d.outcomePath); err != nil {
-		return fmt.Errorf("removing the result of an earlier run: %w", err)
-	}
-	return nil
-}
+func (d *Driver) forget() error { return removeFile(d.outcomePath) }

@@ -79,7 +79,11 @@ func (d *Driver) prepare(ctx context.Context, h hook) (*lock, error) {
 // errNoKeeper says that a hook was not started because it has no keeper.
 var errNoKeeper = errors.New("there is no keeper")
 
-const noKeeper = "hooks run without a keeper; after a crash their results are lost"
+// Warnings that come once.
+const (
+	noKeeper = "hooks run without a keeper; after a crash their results are lost"
+	noForget = "result of an earlier hook cannot be removed"
+)
 
 // claimed is where one run writes to.
 type claimed struct {
@@ -103,7 +107,7 @@ func (d *Driver) execute(ctx context.Context, j job) (left, error) {
 		return left{}, j.failed(err)
 	}
 	if err := d.forget(); err != nil {
-		d.warnOnce("result of an earlier hook cannot be removed", err)
+		d.warnOnce(noForget, err)
 	}
 	got, err := d.keep(ctx, j, out)
 	if errors.Is(err, errNoKeeper) {
@@ -132,6 +136,9 @@ func (d *Driver) unkept(ctx context.Context, j job, out claimed, why error) (lef
 			return left{}, err
 		}
 		defer held.free()
+		if err := d.forget(); err != nil { // that keeper's word
+			d.warnOnce(noForget, err)
+		}
 	}
 	if err := d.direct(ctx, j, out); err != nil {
 		return left{}, err

@@ -1,0 +1,462 @@
+package exec
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	osexec "os/exec"
+	"os/signal"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rouse-proxy/rouse/internal/driver"
+)
+
+// A doomed is a rouse of which a test wants the end: it runs a start hook.
+type doomed struct {
+	Dir, Zoo, Script string
+	Within           time.Duration // zero: no deadline
+	Epoch            uint64
+	Dies             string // "before" the fork of the keeper, right "after" it, or when it is killed
+}
+
+func (c doomed) command(t *testing.T) *osexec.Cmd {
+	t.Helper()
+	b, err := json.Marshal(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := helper(t, "doomed", string(b))
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	return cmd
+}
+
+func helpDoomed(args []string) error {
+	var c doomed
+	if err := json.Unmarshal([]byte(args[0]), &c); err != nil {
+		return err
+	}
+	d, err := New(Options{
+		Target: "web", Stem: "web", Dir: c.Dir, Env: []string{"ZOO=" + c.Zoo}, Grace: grace,
+		Start: []string{animal(c.Script)}, Stop: []string{animal("traces")},
+	})
+	if err != nil {
+		return err
+	}
+	if d.keeper == "" {
+		return errors.New("it has no keeper")
+	}
+	d.launch = func(cmd *osexec.Cmd) error {
+		if c.Dies == "before" {
+			dieNow()
+		}
+		fmt.Println("launching")
+		err := cmd.Start()
+		if c.Dies == "after" {
+			dieNow()
+		}
+		return err
+	}
+	ctx := context.Background()
+	if c.Within != 0 {
+		limited, cancel := context.WithTimeout(ctx, c.Within)
+		defer cancel()
+		ctx = limited
+	}
+	_, err = d.Start(ctx, driver.Op{Epoch: c.Epoch})
+	return err
+}
+
+func dieNow() {
+	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	select {} // it is on its way
+}
+
+// begun runs a rouse and returns once its hook runs; orphaned kills it then.
+func (r *rig) begun(script string, within time.Duration) *osexec.Cmd {
+	r.t.Helper()
+	cmd := doomed{Dir: r.dir, Zoo: r.zoo, Script: script, Within: within, Epoch: anOp.Epoch}.command(r.t)
+	if err := cmd.Start(); err != nil {
+		r.t.Fatal(err)
+	}
+	r.pid()
+	eventually(r.t, func() bool { return exists(r.recordPath) })
+	return cmd
+}
+
+func (r *rig) orphaned(script string, within time.Duration) {
+	r.t.Helper()
+	kill9(r.t, r.begun(script, within))
+}
+
+func kill9(t *testing.T, cmd *osexec.Cmd) {
+	t.Helper()
+	if err := cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+}
+
+// parent returns the parent of a process.
+func parent(t *testing.T, pid int) int {
+	t.Helper()
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, _ := strings.Cut(string(b), "PPid:")
+	n, err := strconv.Atoi(strings.Fields(after)[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// order writes a file that the hook called told obeys.
+func (r *rig) order(name, text string) {
+	r.t.Helper()
+	if err := os.WriteFile(r.file(name), []byte(text), 0o600); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func TestNextRouseLearnsHowTheHookOfAKilledOneEnded(t *testing.T) {
+	for name, c := range map[string]struct {
+		orders    map[string]string
+		address   string
+		err       string
+		temporary bool
+	}{
+		"done":         {},
+		"with address": {orders: map[string]string{"address": "address=192.0.2.7:8443\n"}, address: "192.0.2.7:8443"},
+		"bad address":  {orders: map[string]string{"address": "address=a b\n"}, err: `left in ROUSE_OUTPUT: line 1: address "a b"`},
+		"failed":       {orders: map[string]string{"code": "1"}, err: "exit status 1; last output: the last word"},
+		"again":        {orders: map[string]string{"code": "75"}, err: "exit status 75 (try again); last output: the last word", temporary: true},
+		"not found":    {orders: map[string]string{"code": "127"}, err: "(a command in it was not found; "},
+		"killed":       {orders: map[string]string{"kill": ""}, err: "signal: killed; last output: the last word"},
+		"no address":   {orders: map[string]string{"code": "1", "address": "address=192.0.2.7\n"}, err: "exit status 1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, "told", Options{Status: []string{animal("nothing")}})
+			for file, text := range c.orders {
+				r.order(file, text)
+			}
+			r.orphaned("told", 0)
+			var got driver.Outcome
+			asked := r.waiting(func() (err error) {
+				got, err = r.Driver.Driver().(driver.Resumer).Resume(t.Context(), anOp)
+				return err
+			})
+			r.touch("go")
+			if err := <-asked; err != nil {
+				t.Fatal(err)
+			}
+			if got.Action != "start" || got.Address != c.address || (got.Err == nil) != (c.err == "") || errors.Is(got.Err, driver.ErrTemporary) != c.temporary {
+				t.Errorf("outcome is %+v", got)
+			}
+			if got.Err != nil && (!strings.Contains(got.Err.Error(), c.err) || !strings.Contains(got.Err.Error(), `start hook "`+animal("told"))) {
+				t.Errorf("error is %v", got.Err)
+			}
+			other, err := r.Resume(t.Context(), driver.Op{Epoch: anOp.Epoch + 1})
+			if err != nil || other != (driver.Outcome{}) {
+				t.Errorf("of another epoch: %+v, %v", other, err)
+			}
+			for _, path := range []string{r.recordPath, r.resultAt, r.outcomePath + ".tmp", r.recordPath + ".tmp"} {
+				if exists(path) {
+					t.Errorf("%s was left behind", path)
+				}
+			}
+		})
+	}
+}
+
+func TestRouseKilledAtAnyMomentLeavesNoHookOrOneWithAResult(t *testing.T) {
+	r := newRig(t, "alone", Options{})
+	const rounds = 45
+	for i := range rounds {
+		c := doomed{Dir: r.dir, Zoo: r.zoo, Script: "alone", Epoch: uint64(i + 1)}
+		switch i {
+		case 0, 1:
+			c.Dies = "before"
+		case 2, 3:
+			c.Dies = "after"
+		}
+		r.killWhile(c, time.Duration(i*i)*20*time.Microsecond)
+		got, err := r.Resume(t.Context(), driver.Op{Epoch: c.Epoch})
+		if err != nil {
+			t.Fatal(err)
+		}
+		trace, _ := os.ReadFile(r.file("trace"))
+		began := strings.Contains(string(trace), fmt.Sprintf("%d begins\n%d ends\n", c.Epoch, c.Epoch))
+		want := driver.Outcome{}
+		if began {
+			want = driver.Outcome{Action: "start", Address: fmt.Sprintf("192.0.2.%d", c.Epoch)}
+		}
+		if got != want || c.Dies != "" && began {
+			t.Errorf("round %d: outcome is %+v, want %+v", i, got, want)
+		}
+		if strings.Count(string(trace), "begins") != strings.Count(string(trace), "ends") || strings.Contains(string(trace), "overlaps") {
+			t.Fatalf("round %d: trace is\n%s", i, trace)
+		}
+	}
+}
+
+// killWhile runs a rouse and kills it some time after it has begun to start a keeper.
+func (r *rig) killWhile(c doomed, after time.Duration) {
+	r.t.Helper()
+	cmd := c.command(r.t)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		r.t.Fatal(err)
+	}
+	_, _ = out.Read(make([]byte, 64))                                     // or its end
+	for began := time.Now(); c.Dies == "" && time.Since(began) < after; { // a sleep is not as exact
+	}
+	kill9(r.t, cmd)
+}
+
+func TestDeadlineHoldsAfterTheDeathOfRouse(t *testing.T) {
+	for _, script := range []string{"hangs", "ignores-term", "child-ignores-term"} {
+		t.Run(script, func(t *testing.T) {
+			r := newRig(t, script, Options{})
+			r.orphaned(script, 500*time.Millisecond)
+			got, err := r.Resume(t.Context(), anOp)
+			if err != nil || got.Action != "start" || !errors.Is(got.Err, context.DeadlineExceeded) || errors.Is(got.Err, driver.ErrTemporary) {
+				t.Errorf("outcome is %+v, %v", got, err)
+			}
+			if got.Err != nil && !strings.Contains(got.Err.Error(), "ms (a hook must return: ") {
+				t.Errorf("error is %v", got.Err)
+			}
+			pid := r.pid()
+			eventually(t, func() bool { return !processLives(pid) })
+		})
+	}
+}
+
+func TestSignalsEndNeitherKeeperNorHook(t *testing.T) {
+	r := newRig(t, "told", Options{})
+	rouse := r.begun("told", 0)
+	hook := r.pid()
+	keeper := parent(t, hook)
+	if keeper == rouse.Process.Pid || keeper == os.Getpid() {
+		t.Fatalf("the parent of the hook is %d", keeper)
+	}
+	if err := syscall.Kill(-rouse.Process.Pid, syscall.SIGINT); err != nil { // as Ctrl-C does
+		t.Fatal(err)
+	}
+	_ = rouse.Wait()
+	for _, s := range []syscall.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM, syscall.SIGPIPE, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGALRM} {
+		if err := syscall.Kill(-keeper, s); err != nil {
+			t.Errorf("%v: %v", s, err)
+		}
+	}
+	asked := r.waiting(func() error {
+		got, err := r.Resume(t.Context(), anOp)
+		return errors.Join(err, got.Err)
+	})
+	r.touch("go")
+	if err := <-asked; err != nil {
+		t.Error(err)
+	}
+	eventually(t, func() bool { return !processLives(keeper) })
+}
+
+func TestKeeperIsGoneAndTheLockFreeWhileADaemonLivesOn(t *testing.T) {
+	r := newRig(t, "daemon-holds-stdout", Options{})
+	if _, err := r.Start(t.Context(), anOp); err != nil {
+		t.Fatal(err)
+	}
+	held, err := openLock(r.lockPath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.drop()
+	if free, err := held.try(); !free || err != nil {
+		t.Errorf("the lock is free: %v, %v", free, err)
+	}
+}
+
+func TestHookInheritsUnderAKeeperWhatItWouldWithout(t *testing.T) {
+	signal.Ignore(syscall.SIGHUP) // as nohup does
+	defer signal.Reset(syscall.SIGHUP)
+	mask := syscall.Umask(0o027)
+	defer syscall.Umask(mask)
+	r := newRig(t, "context", Options{})
+	if err := r.Stop(t.Context(), anOp); err != nil {
+		t.Fatal(err)
+	}
+	kept := r.read("context")
+	r.keeper = ""
+	if err := r.Stop(t.Context(), anOp); err != nil {
+		t.Fatal(err)
+	}
+	if direct := r.read("context"); kept != direct || !strings.Contains(direct, "0027") {
+		t.Errorf("under a keeper:\n%s\nwithout:\n%s", kept, direct)
+	}
+}
+
+func TestHookOfAKilledKeeperIsOutlasted(t *testing.T) {
+	r := newRig(t, "told", Options{})
+	result := make(chan error, 1)
+	go func() {
+		_, err := r.Start(t.Context(), anOp)
+		result <- err
+	}()
+	hook := r.pid()
+	eventually(t, func() bool { return exists(r.recordPath) })
+	if err := syscall.Kill(parent(t, hook), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() bool { return strings.Contains(r.log.String(), "waiting for a hook that was left running") })
+	r.touch("go")
+	err := <-result
+	if !errors.Is(err, driver.ErrTemporary) || !strings.Contains(err.Error(), "its keeper was ended") {
+		t.Errorf("error is %v", err)
+	}
+	if got := r.read("trace"); got != "start begins\nstart ends\n" {
+		t.Errorf("trace is %q", got)
+	}
+	if got, err := r.Resume(t.Context(), anOp); err != nil || got != (driver.Outcome{}) {
+		t.Errorf("outcome is %+v, %v", got, err)
+	}
+}
+
+func TestHookWhoseRouseAndKeeperWereKilledIsOutlasted(t *testing.T) {
+	r := newRig(t, "traces", Options{})
+	rouse := r.begun("told", 0)
+	keeper := parent(t, r.pid())
+	kill9(t, rouse)
+	if err := syscall.Kill(keeper, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() bool { return !processLives(keeper) })
+	result := r.waiting(func() error { return r.Stop(t.Context(), anOp) })
+	r.touch("go")
+	if err := <-result; err != nil {
+		t.Fatal(err)
+	}
+	if got := r.read("trace"); got != "start begins\nstart ends\nstop \n" {
+		t.Errorf("trace is %q", got)
+	}
+}
+
+func TestHookOfAKeeperThatWasStoppedIsEnded(t *testing.T) {
+	for _, script := range []string{"hangs", "ignores-term"} {
+		t.Run(script, func(t *testing.T) {
+			r := newRig(t, script, Options{})
+			ctx, cancel := context.WithCancelCause(t.Context())
+			defer cancel(nil)
+			result := make(chan error, 1)
+			go func() { result <- r.Stop(ctx, anOp) }()
+			pid := r.pid()
+			eventually(t, func() bool { return exists(r.recordPath) })
+			rec, err := r.readRecord()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := syscall.Kill(parent(t, rec.PID), syscall.SIGSTOP); err != nil {
+				t.Fatal(err)
+			}
+			cause := errors.New("enough")
+			cancel(cause)
+			if err := <-result; !errors.Is(err, cause) {
+				t.Errorf("error is %v", err)
+			}
+			eventually(t, func() bool { return !processLives(pid) })
+		})
+	}
+}
+
+func TestHookWithoutAKeeperRunsAllTheSame(t *testing.T) {
+	for name, keeper := range map[string]string{
+		"missing": "/no/such/program", "ends": animal("keeper-ends"), "cannot start it": animal("keeper-cannot-start"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, "address-good", Options{})
+			r.keeper = keeper
+			for range 2 {
+				if address, err := r.Start(t.Context(), anOp); err != nil || address != "192.0.2.7:8443" {
+					t.Errorf("start is %q, %v", address, err)
+				}
+			}
+			if log := r.log.String(); strings.Count(log, "WARN "+noKeeper) != 1 {
+				t.Errorf("log is\n%s", log)
+			}
+			if exists(r.recordPath) || exists(r.resultAt) || exists(r.outcomePath) {
+				t.Error("something was left behind")
+			}
+		})
+	}
+}
+
+func TestKeeperWithoutAWholePlanStartsNothing(t *testing.T) {
+	r := newRig(t, "speaks", Options{})
+	whole, err := json.Marshal(plan{Event: "start", Argv: []string{animal("speaks")}, Env: []string{"ZOO=" + r.zoo}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range []string{"", string(whole[:len(whole)-1]), "{}", "nonsense"} {
+		cmd := osexec.CommandContext(t.Context(), r.keeper, keeperWord)
+		cmd.Args[0] = os.Args[0]
+		ours, theirs, err := socketPair()
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd.Stdin = theirs
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		theirs.Close()
+		if _, err := ours.WriteString(part); err != nil {
+			t.Fatal(err)
+		}
+		ours.Close()
+		if err := cmd.Wait(); err == nil || exists(r.file("done")) {
+			t.Errorf("plan %q: %v", part, err)
+		}
+	}
+}
+
+func TestPlanLargerThanASocketTakes(t *testing.T) {
+	var env []string
+	for i := range 20 {
+		env = append(env, fmt.Sprintf("V%d=%s", i, strings.Repeat("x", 100<<10)))
+	}
+	r := newRig(t, "nothing", Options{Env: env})
+	if _, err := r.Start(t.Context(), anOp); err != nil && !errors.Is(err, syscall.E2BIG) {
+		t.Error(err)
+	}
+}
+
+func TestResumeWhoseTimeIsUpCannotTell(t *testing.T) {
+	r := newRig(t, "told", Options{})
+	r.orphaned("told", 0)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	asked := r.waiting(func() error {
+		got, err := r.Resume(ctx, anOp)
+		if got != (driver.Outcome{}) {
+			err = fmt.Errorf("outcome is %+v", got)
+		}
+		return err
+	})
+	cause := errors.New("enough")
+	cancel(cause)
+	if err := <-asked; !errors.Is(err, cause) {
+		t.Errorf("error is %v", err)
+	}
+	if got, err := r.Resume(ctx, anOp); !errors.Is(err, cause) {
+		t.Errorf("outcome is %+v, %v", got, err)
+	}
+	r.touch("go")
+	if got, err := r.Resume(t.Context(), anOp); err != nil || got.Action != "start" || got.Err != nil {
+		t.Errorf("outcome is %+v, %v", got, err)
+	}
+}
