@@ -46,8 +46,11 @@ func run(ctx context.Context, args []string) int {
 		return 1
 	}
 	b.summary(sum)
-	if sum.failed() {
+	switch {
+	case sum.failed():
 		return 1
+	case ctx.Err() != nil:
+		return 130
 	}
 	return 0
 }

@@ -163,7 +163,7 @@ func (t *Town) judgeLog() {
 	if err != nil {
 		t.complain("rouse's log cannot be read: %v", err)
 	}
-	for _, bad := range []string{"panic:", "DATA RACE", "fatal error:", `"msg":"panic`} {
+	for _, bad := range []string{"panic:", "DATA RACE", "fatal error:", "a fault of rouse itself"} {
 		if bytes.Contains(data, []byte(bad)) && !(bad == "fatal error:" && t.starved()) {
 			t.complain("rouse's log has %q", bad)
 		}
