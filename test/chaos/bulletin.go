@@ -53,16 +53,12 @@ func (b *bulletin) round(r *town.Result, err error) {
 	if len(r.Violations) > 0 {
 		verdict = b.paint("1;31", "BAD")
 	}
-	leak := 1.0
-	if r.Needed > 0 {
-		leak = r.Billed / r.Needed
-	}
 	fmt.Fprintf(b.out, "%s %4d  %2d wakes  %2d clients: %2d served %2d turned away %2d left  %5s  leak %.2f  %3.0fs  %s\n", verdict, r.Round, r.Wakes,
-		total(r.Clients), r.Clients[crowd.Served], turnedAway(r.Clients), r.Clients[crowd.Left], size(r.Bytes), leak, r.Took.Seconds(), strings.Join(r.Nemeses, ", "))
+		total(r.Clients), r.Clients[crowd.Served], turnedAway(r.Clients), r.Clients[crowd.Left], size(r.Bytes), leak(r), r.Took.Seconds(), strings.Join(r.Nemeses, ", "))
 	for _, v := range r.Violations {
 		fmt.Fprintln(b.out, b.paint("31", "          "+v))
 	}
-	if len(r.Violations) > 0 {
+	if len(r.Violations) > 0 || leak(r) >= noticeable {
 		fmt.Fprintf(b.out, "          kept in %s; again with make chaos SEED=%d FIRST=%d ROUNDS=1\n", r.Dir, r.Seed, r.Round)
 	}
 }

@@ -33,11 +33,24 @@ type sum struct {
 	needed   float64
 	stranded int
 	took     time.Duration
+	kept     bool   // something that is not bad is worth a look
 	dir      string // of what was kept; empty if nothing was
 }
 
 // mostLeak is how much more than it was needed a machine may run, over all rounds.
 const mostLeak = 1.05
+
+// noticeable is a leak of one round that is worth a look. It is no violation: what a hook takes to run counts for much
+// in a short round.
+const noticeable = 1.15
+
+// leak is billed by needed, of one round.
+func leak(r *town.Result) float64 {
+	if r.Needed == 0 {
+		return 1
+	}
+	return r.Billed / r.Needed
+}
 
 func (s *sum) leak() float64 {
 	if s.needed == 0 {
@@ -70,6 +83,7 @@ func (s *sum) add(r *town.Result) {
 	if len(r.Violations) > 0 {
 		s.bad = append(s.bad, r)
 	}
+	s.kept = s.kept || leak(r) >= noticeable
 }
 
 // A task is what a cell is told to do, in a file.
@@ -95,7 +109,7 @@ func (s settings) play(ctx context.Context, told func(*town.Result, error), say 
 	}
 	total := &sum{faults: map[string]int{}, leftOut: map[string]int{}, clients: map[string]int{}, dir: dir}
 	tidy := func() {
-		if len(total.bad) == 0 && len(total.broken) == 0 && !s.keep {
+		if len(total.bad) == 0 && len(total.broken) == 0 && !total.kept && !s.keep {
 			_ = os.RemoveAll(dir)
 			total.dir = ""
 		}
@@ -185,7 +199,7 @@ func (s settings) round(ctx context.Context, round int, dir string, p programs, 
 		}
 		return nil, fmt.Errorf("seed %d, round %d (%v) could not be judged: %w: %s (see %s)", s.seed, round, plan.Names(), err, bytes.TrimSpace(said.Bytes()), place)
 	}
-	if len(result.Violations) == 0 && !s.keep {
+	if len(result.Violations) == 0 && !s.keep && leak(result) < noticeable {
 		_ = os.RemoveAll(place)
 	}
 	return result, nil

@@ -1,7 +1,8 @@
 //go:build linux
 
-// Package street makes a small network inside a cell: one network namespace for each house, joined by a bridge.
-// Nothing leads out of it. Its addresses are of 198.18.0.0/15, which RFC 2544 sets aside for tests.
+// Package street makes a small network inside a cell: one network namespace for each house, joined by a router, which is
+// the cell's own namespace. Nothing leads out of it. Its addresses are of 198.18.0.0/15, which RFC 2544 sets aside for
+// tests.
 package street
 
 import (
@@ -25,25 +26,34 @@ type House struct {
 	ns   *os.File
 }
 
-// Pave makes the bridge. It is called once in a cell.
+// router is the router's address, the same on every side.
+const router = "198.19.255.1"
+
+// Pave makes the router. It is called once in a cell.
 func Pave() error {
-	return ip("", "link set lo up", "link add street type bridge", "link set street up")
+	if err := os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0o644); err != nil {
+		return fmt.Errorf("making a router: %w", err)
+	}
+	return ip("", "link set lo up")
 }
 
 // Build adds a house with its addresses.
 func Build(name string, addrs ...string) (*House, error) {
-	err := ip("",
-		"netns add "+name,
-		"link add "+name+" type veth peer name eth0 netns "+name,
-		"link set "+name+" master street up")
-	if err != nil {
+	road := []string{
+		"netns add " + name,
+		"link add " + name + " type veth peer name eth0 netns " + name,
+		"addr add " + router + "/32 dev " + name,
+		"link set " + name + " up",
+	}
+	home := []string{"link set lo up", "link set eth0 up"}
+	for _, a := range addrs {
+		road = append(road, "route add "+a+"/32 dev "+name)
+		home = append(home, "addr add "+a+"/32 dev eth0")
+	}
+	if err := ip("", road...); err != nil {
 		return nil, err
 	}
-	lines := []string{"link set lo up", "link set eth0 up"}
-	for _, a := range addrs {
-		lines = append(lines, "addr add "+a+"/15 dev eth0")
-	}
-	if err := ip(name, lines...); err != nil {
+	if err := ip(name, append(home, "route add default via "+router+" dev eth0 onlink")...); err != nil {
 		return nil, err
 	}
 	ns, err := os.Open("/run/netns/" + name)

@@ -101,14 +101,29 @@ func (c *cloud) calm() error {
 
 // need says that the machine is needed until done. It waits for nobody: the cloud may be frozen.
 func (c *cloud) need(who string) (done func()) {
-	ended := make(chan struct{})
+	done, _ = c.needing(who)
+	return done
+}
+
+// needNow is need, and returns when the cloud knows, or after a while.
+func (c *cloud) needNow(who string) (done func()) {
+	done, known := c.needing(who)
+	select {
+	case <-known:
+	case <-time.After(time.Second):
+	}
+	return done
+}
+
+func (c *cloud) needing(who string) (done func(), known chan struct{}) {
+	ended, known := make(chan struct{}), make(chan struct{})
 	go func() {
 		release, err := c.Need(machine, who)
-		if err != nil {
-			return
+		close(known)
+		if err == nil {
+			<-ended
+			release()
 		}
-		<-ended
-		release()
 	}()
-	return func() { close(ended) }
+	return func() { close(ended) }, known
 }

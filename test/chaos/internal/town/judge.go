@@ -39,7 +39,14 @@ type Result struct {
 	Dir        string
 }
 
+// longestPause is the longest that a stop which was refused once or twice may wait until it is tried again.
+const longestPause = 5 * time.Second
+
 // judge asks everybody.
+//
+// Needed is what the provider's meter says: while a client is there, from its first packet to its end, and for a cooldown
+// after that; while the machine boots or halts; and while a nemesis is at work that rouse can do nothing about, such as one
+// that kills or freezes it. To that comes the time after a stop that the provider refused.
 func (t *Town) judge(r fakecloud.Reading, verdicts []crowd.Verdict) (*Result, error) {
 	t.judgeMeter(r)
 	if r.UnderClient > 0 {
@@ -56,7 +63,7 @@ func (t *Town) judge(r fakecloud.Reading, verdicts []crowd.Verdict) (*Result, er
 	t.judgeLeftovers()
 	result := &Result{
 		Seed: t.Plan.Seed, Round: t.Plan.Round, Wakes: r.Starts, Runs: t.rouse.runs, Clients: map[crowd.Outcome]int{},
-		Billed: r.Billed, Needed: r.Needed, Events: events, Faults: r.Faults,
+		Billed: r.Billed, Needed: min(r.Billed, r.Needed+t.refused().Seconds()), Events: events, Faults: r.Faults,
 		Took: time.Since(t.began), Violations: t.complaints, Dir: t.Dir,
 	}
 	if r.State != fakecloud.Stopped {
@@ -96,11 +103,7 @@ func (t *Town) judgeStops(n int, verdicts []crowd.Verdict) {
 		t.complain("%d stops were asked for under a client", n)
 		return
 	}
-	stops, err := facts(t.Dir, "stop under a client")
-	if err != nil {
-		t.complain("%v", err)
-	}
-	for _, stop := range stops {
+	for _, stop := range t.facts("stop under a client") {
 		for _, v := range verdicts {
 			hurt := v.Outcome != crowd.Served && v.Outcome != crowd.Left && v.Outcome != crowd.Refused
 			if hurt && v.Checked > 0 && v.Born.Before(stop.At) && v.Ended.After(stop.At) && v.Ended.Before(stop.At.Add(2*time.Second)) &&
@@ -111,23 +114,38 @@ func (t *Town) judgeStops(n int, verdicts []crowd.Verdict) {
 	}
 }
 
-// facts reads those of a kind from the cloud's log.
-func facts(dir, what string) ([]fakecloud.Fact, error) {
-	data, err := os.ReadFile(filepath.Join(dir, cloudLog))
+// facts are those of some kinds, from the cloud's log.
+func (t *Town) facts(what ...string) []fakecloud.Fact {
+	data, err := os.ReadFile(filepath.Join(t.Dir, cloudLog))
 	if err != nil {
-		return nil, err
+		t.complain("the cloud's log cannot be read: %v", err)
 	}
 	var all []fakecloud.Fact
 	for line := range strings.Lines(string(data)) {
 		var f fakecloud.Fact
 		if err := json.Unmarshal([]byte(line), &f); err != nil {
-			return nil, fmt.Errorf("the cloud's log has a bad line %q: %w", line, err)
-		}
-		if f.What == what {
+			t.complain("the cloud's log has a bad line %q: %v", line, err)
+		} else if slices.Contains(what, f.What) {
 			all = append(all, f)
 		}
 	}
-	return all, nil
+	return all
+}
+
+// refused is for how long the machine ran on since the provider had refused to stop it: from there to when it was asked
+// again, or the machine's state changed.
+func (t *Town) refused() (total time.Duration) {
+	var since time.Time
+	for _, f := range t.facts("stop refused", "stop asked", "state") {
+		if !since.IsZero() {
+			total += min(f.At.Sub(since), longestPause)
+			since = time.Time{}
+		}
+		if f.What == "stop refused" {
+			since = f.At
+		}
+	}
+	return total
 }
 
 // judgeClients believes them all, but for a clean end that the kernel of a killed rouse may have made.
@@ -205,9 +223,11 @@ func (t *Town) judgeTrace() (int, error) {
 }
 
 // forgetful says whether all that is wrong with a trace is that a rouse did not know the epoch of the one before it,
-// which had said that its disk did not take it.
+// which had said that its disk did not take it, or whose record we have spoilt.
 func (t *Town) forgetful(path string) bool {
-	if log, err := os.ReadFile(filepath.Join(t.Dir, "rouse.log")); err != nil || !bytes.Contains(log, []byte(`"msg":"state not saved`)) {
+	log, err := os.ReadFile(filepath.Join(t.Dir, "rouse.log"))
+	spoilt := slices.Contains(t.Plan.Names(), "spoil-state")
+	if err != nil || !spoilt && !bytes.Contains(log, []byte(`"msg":"state not saved`)) {
 		return false
 	}
 	report, err := trace.CheckFiles([]string{path}, trace.CheckOptions{Without: []string{"S5"}})

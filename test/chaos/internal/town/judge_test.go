@@ -108,6 +108,30 @@ func TestStopsUnderClients(t *testing.T) {
 	}
 }
 
+func TestRefusedStopsAreExcused(t *testing.T) {
+	noon := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+	town := tribunal(t)
+	var log []byte
+	for _, f := range []fakecloud.Fact{
+		{At: noon, What: "stop asked"}, {At: noon, What: "stop refused"},
+		{At: noon.Add(time.Second), What: "stop asked"}, {At: noon.Add(time.Second), What: "stop refused"},
+		{At: noon.Add(time.Minute), What: "stop asked"}, {At: noon.Add(time.Minute), What: "state"},
+		{At: noon.Add(time.Hour), What: "state"},
+	} {
+		line, err := json.Marshal(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		log = append(append(log, line...), '\n')
+	}
+	if err := os.WriteFile(filepath.Join(town.Dir, cloudLog), log, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := town.refused(), time.Second+longestPause; got != want {
+		t.Errorf("excused %v, want %v", got, want)
+	}
+}
+
 func TestTheLogIsRead(t *testing.T) {
 	for text, bad := range map[string]bool{
 		`{"msg":"ended"}`:                               false,

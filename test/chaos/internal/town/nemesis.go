@@ -49,7 +49,7 @@ func (t *Town) run(ctx context.Context, a Act) error {
 	}
 	n := nemeses[a.Nemesis]
 	if n.excused {
-		defer t.cloud.need(a.Nemesis)()
+		defer t.cloud.needNow(a.Nemesis)()
 	}
 	t.tell("begin " + a.Nemesis)
 	heal, err := n.begin(ctx, t, a)

@@ -16,6 +16,7 @@ const (
 	clientHouses = 3  // that clients live in
 	stormEvery   = 5  // of so many rounds one is a storm
 	stormActs    = 14 // in a storm, of which some have no place
+	crowdMost    = 60 // clients of a wave in a round that is crowded
 )
 
 // A Plan is all that happens in a round. The same seed and number give the same plan.
@@ -30,6 +31,10 @@ type Plan struct {
 	Forwarder    bool // something in front of the machine accepts and resets until the application is up
 	Status       bool // rouse has a status hook
 	Mute         bool // a machine that is off does not refuse connections, it says nothing
+	StopsAtExit  bool // rouse stops the machine when it is told to end
+
+	Drain   time.Duration // rouse's drain timeout
+	Release int           // rouse's release rate
 
 	Acts  []Act
 	Crowd []crowd.Plan
@@ -59,7 +64,8 @@ func NewPlan(seed uint64, round int) Plan {
 		Late:     between(r, 0, 200*time.Millisecond),
 		Halt:     between(r, 50*time.Millisecond, 500*time.Millisecond),
 		Moves:    r.IntN(3) == 0, StopsPending: r.IntN(2) == 0, Forwarder: r.IntN(4) == 0, Status: r.IntN(3) > 0,
-		Mute: r.IntN(2) == 0,
+		Mute: r.IntN(2) == 0, StopsAtExit: r.IntN(4) == 0,
+		Drain: time.Duration(r.IntN(3)) * time.Second, Release: r.IntN(2) * (10 + r.IntN(90)),
 	}
 	p.cast(r)
 	p.invite(r)
@@ -102,8 +108,12 @@ func (p *Plan) add(r *rand.Rand, name string) {
 // invite chooses the clients. They come in waves, so that the machine falls asleep between some of them.
 func (p *Plan) invite(r *rand.Rand) {
 	at := between(r, 0, 500*time.Millisecond)
+	most := 7
+	if r.IntN(6) == 0 {
+		most = crowdMost
+	}
 	for range 2 + r.IntN(3) {
-		for range 2 + r.IntN(7) {
+		for range 2 + r.IntN(most) {
 			p.Crowd = append(p.Crowd, p.client(r, at+between(r, 0, time.Second)))
 		}
 		at += time.Second + between(r, 0, 2*p.Cooldown+p.Halt)
@@ -149,6 +159,7 @@ func (p Plan) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "seed %d, round %d: cooldown %v, boot %v, port %v later, halt %v\n", p.Seed, p.Round, p.Cooldown, p.Boot, p.Late, p.Halt)
 	fmt.Fprintf(&b, "new address at each start: %t, stop while PENDING: %t, forwarder: %t, status hook: %t, mute: %t\n", p.Moves, p.StopsPending, p.Forwarder, p.Status, p.Mute)
+	fmt.Fprintf(&b, "stops at exit: %t, drain %v, release rate %d\n", p.StopsAtExit, p.Drain, p.Release)
 	for _, a := range p.Acts {
 		fmt.Fprintln(&b, a)
 	}

@@ -24,6 +24,7 @@ func processNemeses() []nemesis {
 		{name: "freeze", group: "rouse", least: 300 * time.Millisecond, most: 2 * time.Second, excused: true, mild: true, begin: freeze},
 		{name: "freeze-long", group: "rouse", least: 2500 * time.Millisecond, most: 5 * time.Second, excused: true, mild: true, begin: freeze},
 		{name: "boot-clock", group: "rouse", tool: timeSpaces, excused: true, begin: bootClock},
+		{name: "spoil-state", group: "rouse", excused: true, begin: spoilState},
 		{name: "wall-clock", tool: wallClock, most: 3 * time.Second, mild: true, begin: jump},
 		{name: "freeze-cloud", group: "cloud", least: 300 * time.Millisecond, most: 3 * time.Second, excused: true, begin: freezeCloud},
 		{name: "kill-hook", group: "hook", least: 0, most: 3 * time.Second, begin: hunter("hook", isHook)},
@@ -84,6 +85,45 @@ func bootClock(_ context.Context, t *Town, a Act) (func() error, error) {
 	return nil, t.rouse.start()
 }
 
+// spoilState ends rouse as a crash does, and loses or damages what it has written on disk.
+func spoilState(_ context.Context, t *Town, a Act) (func() error, error) {
+	t.rouse.turn.Lock()
+	defer t.rouse.turn.Unlock()
+	t.rouse.kill()
+	t.awaitNoHook() // who runs it is written there as well
+	files, err := filepath.Glob(filepath.Join(t.state, "*"))
+	if err != nil {
+		return nil, err
+	}
+	for _, path := range files {
+		if err := spoil(path, a.Amount); err != nil {
+			return nil, err
+		}
+	}
+	return nil, t.rouse.start()
+}
+
+// spoil removes, empties, cuts or garbles a file.
+func spoil(path string, how int) error {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	switch how % 4 {
+	case 0:
+		return os.Remove(path)
+	case 1:
+		data = nil
+	case 2:
+		data = data[:len(data)/2]
+	case 3:
+		for i := range data {
+			data[i] ^= byte(how >> 8)
+		}
+	}
+	return os.WriteFile(path, data, 0o600)
+}
+
 // jump sets the wall clock of the running rouse off, up to a year, and back again. No process can have a wall clock of
 // its own, so this rouse was built to add a variable to it, which we write.
 func jump(_ context.Context, t *Town, a Act) (func() error, error) {
@@ -139,6 +179,7 @@ func hunter(what string, is func(cmdline []byte) bool) func(context.Context, *To
 			pid := prey[a.Amount%len(prey)]
 			if err := syscall.Kill(pid, syscall.SIGKILL); err == nil {
 				t.tell(fmt.Sprintf("killed the %s %d", what, pid))
+				time.AfterFunc(time.Second, t.cloud.need("the "+what+" was killed")) // if it was to stop the machine, that is tried again
 				return nil, nil
 			}
 		}

@@ -4,6 +4,7 @@ package town
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -28,6 +29,7 @@ func cloudNemeses() []nemesis {
 		timed(fakecloud.StuckStopping, 4*time.Second, true),
 		timed(fakecloud.Crash, 10*time.Millisecond, false), timed(fakecloud.Preempt, 10*time.Millisecond, false),
 		timed(fakecloud.AppDies, 10*time.Millisecond, false),
+		{name: "other-hand", least: recheck + time.Second, most: recheck + time.Second, excused: true, mild: true, status: true, begin: otherHand},
 	}
 }
 
@@ -44,4 +46,15 @@ func lasting(k fakecloud.Kind, most time.Duration) func(context.Context, *Town, 
 		d := time.Duration(1+a.Amount%int(most.Milliseconds())) * time.Millisecond
 		return nil, t.cloud.inject(fmt.Sprintf("%s=%v", k, d))
 	}
+}
+
+// otherHand starts the machine without asking rouse, which has to find out.
+func otherHand(ctx context.Context, t *Town, _ Act) (func() error, error) {
+	ctx, cancel := context.WithTimeout(ctx, cloudWithin)
+	defer cancel()
+	err := t.cloud.Start(ctx, machine, "another hand")
+	if _, refused := errors.AsType[*fakecloud.Refusal](err); refused {
+		return nil, nil
+	}
+	return nil, err
 }

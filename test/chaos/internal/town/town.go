@@ -30,7 +30,7 @@ const (
 
 	startTimeout = 20 * time.Second
 	stopTimeout  = 15 * time.Second
-	drain        = time.Second
+	recheck      = 2 * time.Second
 	patience     = 60 * time.Second // of a client
 	asleepWithin = 90 * time.Second // after all is healed, with the longest backoff that a few faults can bring
 
@@ -203,11 +203,15 @@ func (t *Town) newRouse() *rouse {
 		"--proxy-ip=" + frontAddr, fmt.Sprintf("--proxy-port=%d", frontPort),
 		"--hook-start-svc=" + filepath.Join(hooks, "start"), "--hook-stop-svc=" + filepath.Join(hooks, "stop"),
 		"--cooldown-period=" + t.Plan.Cooldown.String(), "--start-timeout=" + startTimeout.String(), "--stop-timeout=" + stopTimeout.String(),
-		"--recheck-period=2s", "--drain-timeout=" + drain.String(), "--state-dir=" + t.state,
+		"--recheck-period=" + recheck.String(), "--drain-timeout=" + t.Plan.Drain.String(), "--state-dir=" + t.state,
+		fmt.Sprintf("--release-rate=%d", t.Plan.Release),
 		"--trace=" + filepath.Join(t.Dir, traceFile), "--log-format=json", "--log-level=debug",
 	}
 	if t.Plan.Status {
 		args = append(args, "--hook-status="+filepath.Join(hooks, "status"))
+	}
+	if t.Plan.StopsAtExit {
+		args = append(args, "--on-exit=stop")
 	}
 	return &rouse{binary: t.Rouse, args: args, house: t.front, dir: t.Dir, cgroup: t.Cgroup, tell: t.tell}
 }
