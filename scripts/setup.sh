@@ -22,6 +22,7 @@ wanted=(
 	shellcheck:shellcheck
 	setpriv:util-linux
 	ip:iproute2
+	nft:nftables
 	gcc:gcc
 	nft:nftables
 	ss:iproute2

@@ -22,6 +22,7 @@ import (
 type entry struct {
 	Time                                                                       time.Time
 	Level, Msg, Target, Address, From, To, Cause, Operation, Client, Err, Line string
+	Clients                                                                    int
 }
 
 // A child is a rouse that runs, and what it has said.

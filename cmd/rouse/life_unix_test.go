@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"os/signal"
 	"strings"
 	"syscall"
 	"testing"
@@ -43,6 +44,27 @@ func TestSignalEndsAnIdleRouse(t *testing.T) {
 		}
 		s.expectRuns("")
 	}
+}
+
+// TestEndOfTheTerminalEndsRouseInOrder: it drains, and the target is stopped if that is asked for.
+func TestEndOfTheTerminalEndsRouseInOrder(t *testing.T) {
+	if signal.Ignored(syscall.SIGHUP) {
+		t.Skip("whoever runs this test ignores SIGHUP, and so does rouse")
+	}
+	t.Parallel()
+	s := newStage(t)
+	r := s.start("--drain-timeout=10m", "--on-exit=stop")
+	c := r.dial()
+	c.ask("before")
+	r.signal(syscall.SIGHUP)
+	r.awaitMsg("ending")
+	c.ask("after")
+	c.leave()
+	if code := r.wait(); code != exitDone {
+		t.Errorf("it exits with %d", code)
+	}
+	s.expectRuns("start stop")
+	s.expectAsleep()
 }
 
 func TestSignalLetsLiveClientsGoOnAndTakesNoNewOnes(t *testing.T) {

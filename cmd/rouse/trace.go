@@ -22,7 +22,7 @@ func newTrace() *cobra.Command {
 What can be done with them so far is to check them; see: rouse trace check --help
 `,
 		RunE: func(cmd *cobra.Command, words []string) error {
-			if problems := strayWords(cmd, words); len(problems) > 0 {
+			if problems := strayWords(cmd, words[:min(len(words), 1)]); len(problems) > 0 { // the others are its files
 				return problems
 			}
 			return config.Problems{{Where: "rouse trace", Text: "what to do is missing", Hint: "write: rouse trace check FILE"}}

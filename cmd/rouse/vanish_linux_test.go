@@ -19,6 +19,7 @@ import (
 const (
 	freedIdle = 35 * time.Second
 	freedBusy = 80 * time.Second
+	forgotten = 95 * time.Second // of one that has closed, when its system no longer knows it
 	paused    = 95 * time.Second // of a reader that comes back: more than any of these
 )
 
@@ -126,6 +127,8 @@ var vanishings = []vanishing{
 		within: freedBusy, msg: "client ended", cause: "backend_reset", err: "backend: peer has vanished", cut: true},
 	{name: "backend vanishes before an end", play: endUnderWay,
 		within: freedBusy, msg: "client ended", cause: "backend_reset", err: "backend: peer has vanished", cut: true},
+	{name: "client closes before its answer, which never comes", play: closes,
+		within: forgotten, msg: "client ended", cause: "client_reset"},
 	{name: "waiting client vanishes", play: func(tr *trio) { tr.hold("boot"); tr.dial(); tr.conn.say("early"); tr.arrived(); tr.client.Vanish() },
 		within: freedIdle, msg: "client left"},
 }
@@ -150,6 +153,14 @@ func halfClosed(tr *trio) {
 	tr.client.Vanish()
 }
 
+func closes(tr *trio) {
+	tr.awake()
+	tr.hold("answer")
+	tr.conn.say("question")
+	tr.arrived()
+	tr.conn.leave()
+}
+
 func endUnderWay(tr *trio) {
 	tr.awake()
 	tr.server.Vanish()
@@ -158,7 +169,7 @@ func endUnderWay(tr *trio) {
 	}
 }
 
-// TestPeersThatVanishAreFreedAndOthersAreKept plays all cases at once, as all of them wait: ten with the program, and three
+// TestPeersThatVanishAreFreedAndOthersAreKept plays all cases at once, as all of them wait: eleven with the program, and three
 // with the engine that it uses on other systems.
 func TestPeersThatVanishAreFreedAndOthersAreKept(t *testing.T) {
 	t.Parallel()
@@ -213,6 +224,9 @@ func (v *vanishing) wait(tr *trio) {
 	}
 	tr.release("boot")
 	tr.release("answer")
+	if stop := tr.rouse.awaitState("stopping"); stop.Time.Before(e.Time) {
+		tr.Errorf("%s: the target was stopped under its client", v.name)
+	}
 	tr.awaitRuns("stop", 1)
 }
 

@@ -5,8 +5,9 @@
 //	NAME=kill          the process gets SIGKILL there
 //	NAME=error         the point returns an error; one that cannot return any panics
 //	NAME=delay         the point takes two seconds
-//	NAME=ACTION@N      the same at the N-th time only (the first, if N is missing)
+//	NAME=ACTION@N      the same at the N-th time in a process (the first, if N is missing)
 //
+// It happens once for all processes that share ROUSE_FAILPOINT_ONCE, a file that the one makes in which it happens.
 // With ROUSE_FAILPOINT_LOG every point that is passed is appended to that file, a line
 // each, so that a test knows which points there are.
 package failpoint

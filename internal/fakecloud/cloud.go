@@ -152,28 +152,31 @@ type Description struct {
 
 // Start asks for a machine to be started. by says who asks, for the record.
 func (c *Cloud) Start(_ context.Context, name, by string) error {
-	return c.ask(name, "start", by, (*machine).start)
+	return c.ask(call{name, "start", by}, (*machine).start)
 }
 
 // Stop asks for a machine to be stopped.
 func (c *Cloud) Stop(_ context.Context, name, by string) error {
-	return c.ask(name, "stop", by, (*machine).stop)
+	return c.ask(call{name, "stop", by}, (*machine).stop)
 }
 
-func (c *Cloud) ask(name, what, by string, do func(*machine, string) error) error {
+// A call is one that changes a machine.
+type call struct{ machine, what, by string }
+
+func (c *Cloud) ask(q call, do func(m *machine, by string) error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	m, err := c.find(name)
+	m, err := c.find(q.machine)
 	if err != nil {
 		return err
 	}
-	m.note(what+" asked", by, string(m.state))
-	if err = do(m, by); err != nil {
+	m.note(q.what+" asked", q.by, string(m.state))
+	if err = do(m, q.by); err != nil {
 		m.meter.refusals++
-		m.note(what+" refused", by, err.Error())
+		m.note(q.what+" refused", q.by, err.Error())
 		return err
 	}
-	m.note(what+" accepted", by, string(m.state))
+	m.note(q.what+" accepted", q.by, string(m.state))
 	return nil
 }
 

@@ -33,47 +33,53 @@ func (c *Cloud) Driver(machine string) *Caller {
 
 // Start asks for a start and returns the address when the machine is RUNNING.
 func (d *Caller) Start(ctx context.Context, op driver.Op) (address string, err error) {
-	err = d.do(ctx, "start", op, func(by string) error {
-		if err := d.API.Start(ctx, d.Machine, by); err != nil {
-			return err
-		}
+	by, end, err := d.begin("start", op)
+	if err != nil {
+		return "", err
+	}
+	defer end()
+	if err = d.API.Start(ctx, d.Machine, by); err == nil {
 		address, err = d.await(ctx, Running)
-		return err
-	})
-	return address, err
+	}
+	return address, verdict(ctx, err)
 }
 
 // Stop asks for a stop and returns when the machine is STOPPED.
 func (d *Caller) Stop(ctx context.Context, op driver.Op) error {
-	return d.do(ctx, "stop", op, func(by string) error {
-		if err := d.API.Stop(ctx, d.Machine, by); err != nil {
-			return err
-		}
-		_, err := d.await(ctx, Stopped)
+	by, end, err := d.begin("stop", op)
+	if err != nil {
 		return err
-	})
+	}
+	defer end()
+	if err = d.API.Stop(ctx, d.Machine, by); err == nil {
+		_, err = d.await(ctx, Stopped)
+	}
+	return verdict(ctx, err)
 }
 
 // Report says whether the machine is anything but STOPPED.
 func (d *Caller) Report(ctx context.Context, op driver.Op) (running bool, err error) {
-	err = d.do(ctx, "status", op, func(string) error {
-		desc, err := d.API.Describe(ctx, d.Machine)
-		running = desc.State != Stopped
-		return err
-	})
-	return running && err == nil, err
+	_, end, err := d.begin("status", op)
+	if err != nil {
+		return false, err
+	}
+	defer end()
+	desc, err := d.API.Describe(ctx, d.Machine)
+	return err == nil && desc.State != Stopped, verdict(ctx, err)
 }
 
-func (d *Caller) do(ctx context.Context, kind string, op driver.Op, f func(by string) error) error {
-	by := fmt.Sprintf("%s epoch %d", d.By, op.Epoch)
-	if d.Begin != nil {
-		end, err := d.Begin(Action{Machine: d.Machine, Kind: kind, By: by})
-		if err != nil {
-			return err
-		}
-		defer end()
+// begin tells the judge of an operation, and returns who it is by.
+func (d *Caller) begin(kind string, op driver.Op) (by string, end func(), err error) {
+	by = fmt.Sprintf("%s epoch %d", d.By, op.Epoch)
+	if d.Begin == nil {
+		return by, func() {}, nil
 	}
-	err := f(by)
+	end, err = d.Begin(Action{Machine: d.Machine, Kind: kind, By: by})
+	return by, end, err
+}
+
+// verdict is what a driver says of an error.
+func verdict(ctx context.Context, err error) error {
 	if ctx.Err() != nil && err != nil {
 		return context.Cause(ctx)
 	}

@@ -32,14 +32,14 @@ type kept struct {
 
 // Start is [Caller.Start].
 func (k *Keeper) Start(ctx context.Context, op driver.Op) (address string, err error) {
-	return k.run(ctx, "start", op, k.Caller.Start)
+	return k.run(ctx, deed{"start", op, k.Caller.Start})
 }
 
 // Stop is [Caller.Stop].
 func (k *Keeper) Stop(ctx context.Context, op driver.Op) error {
-	_, err := k.run(ctx, "stop", op, func(ctx context.Context, op driver.Op) (string, error) {
+	_, err := k.run(ctx, deed{"stop", op, func(ctx context.Context, op driver.Op) (string, error) {
 		return "", k.Caller.Stop(ctx, op)
-	})
+	}})
 	return err
 }
 
@@ -76,16 +76,16 @@ func (k *Keeper) newest(ctx context.Context) (*kept, error) {
 	}
 }
 
-func (k *Keeper) run(ctx context.Context, action string, op driver.Op, f act) (address string, err error) {
+func (k *Keeper) run(ctx context.Context, d deed) (address string, err error) {
 	if _, err := k.newest(ctx); err != nil {
 		return "", err
 	}
 	going, end := context.WithCancelCause(context.WithoutCancel(ctx))
-	a := &kept{epoch: op.Epoch, outcome: driver.Outcome{Action: action}, done: make(chan struct{})}
+	a := &kept{epoch: d.op.Epoch, outcome: driver.Outcome{Action: d.action}, done: make(chan struct{})}
 	k.mu.Lock()
 	k.last = a
 	k.mu.Unlock()
-	go a.run(going, op, f, end)
+	go a.run(end, func() (string, error) { return d.do(going, d.op) })
 	select {
 	case <-a.done:
 	case <-ctx.Done():
@@ -98,10 +98,15 @@ func (k *Keeper) run(ctx context.Context, action string, op driver.Op, f act) (a
 	return a.outcome.Address, a.outcome.Err
 }
 
-type act func(context.Context, driver.Op) (string, error)
+// A deed is what is to be done.
+type deed struct {
+	action string
+	op     driver.Op
+	do     func(context.Context, driver.Op) (address string, err error)
+}
 
-func (a *kept) run(ctx context.Context, op driver.Op, f act, end context.CancelCauseFunc) {
+func (a *kept) run(end context.CancelCauseFunc, f func() (string, error)) {
 	defer close(a.done)
 	defer end(nil)
-	a.outcome.Address, a.outcome.Err = f(ctx, op)
+	a.outcome.Address, a.outcome.Err = f()
 }

@@ -59,7 +59,7 @@ func (m *machine) booting(yes bool) {
 	m.meter.booting = yes
 }
 
-func (m *machine) start(by string) error {
+func (m *machine) start(string) error {
 	if m.plan.Chance > 0 && m.state == Stopped && m.cloud.random.Float64() < m.plan.Chance {
 		m.inject(Draw(m.cloud.random, m.plan))
 	}

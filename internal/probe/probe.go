@@ -71,7 +71,7 @@ func New(opts Options) (*Prober, error) {
 	}
 	switch opts.Kind {
 	case "", TCP:
-		p.pace, p.try, p.once = dialPace, p.dial, time.Second
+		p.pace, p.try, p.once = dialPace, p.dial, 3*time.Second
 	case HTTP:
 		p.pace, p.try, p.once = askPace, p.http, 3*time.Second
 	case Banner:
@@ -120,8 +120,7 @@ func (p *Prober) waiting(waited time.Duration) pace {
 	return pace
 }
 
-// Once asks once, within a bound of its own: 1 s for tcp, 3 s for http and
-// banner, 10 s for exec. A failure that wraps [ErrCannotAsk] says nothing, one that
+// Once asks once, within a bound of its own: 3 s, and 10 s for exec. A failure that wraps [ErrCannotAsk] says nothing, one that
 // wraps [ErrAnswers] that the target runs; any other is silence.
 func (p *Prober) Once(ctx context.Context, address string) (net.Conn, error) {
 	const slack = 250 * time.Millisecond // so that the attempt's own reason is heard

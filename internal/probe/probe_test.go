@@ -200,6 +200,11 @@ func TestFarAwayTargetIsReady(t *testing.T) {
 					if took := time.Since(began); took > 6*trips*trip {
 						t.Errorf("ready after %v, at %v for a round trip", took, trip)
 					}
+					if conn, err = p.Once(t.Context(), "vm:80"); err != nil && trips*trip < 3*time.Second {
+						t.Errorf("it runs, and is taken for silent: %v", err)
+					} else if conn != nil {
+						conn.Close()
+					}
 					time.Sleep(2 * trip) // the servers of attempts that were given up end
 				})
 			})

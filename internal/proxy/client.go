@@ -21,6 +21,9 @@ const (
 	tooSoon     = time.Second // a backend that ends without a byte within this may be a forwarder whose target has gone
 )
 
+// errFault is why a client is refused or cut in the middle of something.
+var errFault = errors.New("a fault of rouse itself")
+
 // errPatience is why a client is refused that has waited too long.
 var errPatience = errors.New("the target did not get ready in time")
 
@@ -33,6 +36,7 @@ func (l *Listener) handle(accepting, serving context.Context, conn net.Conn) {
 	hold, err := l.opts.Target.Acquire(waiting, c.cause)
 	if err == nil {
 		defer hold.Release()
+		defer c.cut()
 		err = l.connect(waiting, c, hold)
 	}
 	if seated(); err != nil {
@@ -126,6 +130,8 @@ type client struct {
 	cause   string
 	arrived time.Time
 	trouble error // the newest with its backend
+	relayed bool  // it was connected
+	over    bool  // its end is told
 }
 
 func (l *Listener) arrived(conn net.Conn) *client {
@@ -140,6 +146,20 @@ func (l *Listener) arrived(conn net.Conn) *client {
 	return c
 }
 
+// cut ends a client that a fault has left without an end. It comes before the hold is given
+// back, as every end does: whoever reads the events sees nothing stopped under a client.
+func (c *client) cut() {
+	switch {
+	case c.over:
+	case c.relayed:
+		reset(c.conn)
+		_ = c.backend.Close()
+		c.account(relay.Result{Started: c.arrived, Ended: time.Now(), End: relay.EndCanceled}, errFault)
+	default:
+		c.refuse(errFault)
+	}
+}
+
 func (c *client) emit(e event.Event) {
 	e.Target, e.Client = c.target, c.address
 	c.events.Emit(e)
@@ -148,6 +168,7 @@ func (c *client) emit(e event.Event) {
 // refuse ends a client that is not served with a reset: a clean end without a byte
 // would look like an empty answer.
 func (c *client) refuse(err error) {
+	c.over = true
 	if c.backend != nil {
 		_ = c.backend.Close()
 	}
@@ -168,10 +189,12 @@ func (c *client) suspect(err error) {
 }
 
 func (c *client) served(hold *target.Hold) {
+	c.relayed = true
 	c.emit(event.Event{Kind: event.ClientServed, Epoch: hold.Epoch(), Elapsed: time.Since(c.arrived)})
 }
 
 func (c *client) account(r relay.Result, err error) {
+	c.over = true
 	c.emit(ended(r, err))
 }
 

@@ -60,7 +60,8 @@ func (g *guest) takeOver(conn net.Conn) error {
 	return nil
 }
 
-// try starts one more attempt. The ones before go on, the oldest excepted when there are too many.
+// try starts one more attempt. The ones before go on. When there are too many, the second goes: the first has the whole time
+// of a dial, for a target that is far away.
 func (g *guest) try(to netip.AddrPort) {
 	if g.back >= 0 && !g.keepOlder() {
 		g.at.loop.Arm(&g.wait.timer, dialBeat)
@@ -71,7 +72,7 @@ func (g *guest) try(to netip.AddrPort) {
 		g.attemptFailed(-1, fmt.Errorf("connecting to %v: %w", to, err))
 		return
 	}
-	g.back, g.tag = int32(fd), g.tag%mostTries+1
+	g.back, g.tag = int32(fd), g.nextTag()
 	if err := g.at.loop.Watch(fd, g.token, int(g.tag), relay.LinkEvents); err != nil {
 		g.refuse(fmt.Errorf("watching the backend: %w", err))
 		return
@@ -83,14 +84,23 @@ func (g *guest) try(to netip.AddrPort) {
 	g.at.young.add(g)
 }
 
+// nextTag returns one that no attempt has which goes on; there are as many as attempts.
+func (g *guest) nextTag() int8 {
+	tag := g.tag%mostTries + 1
+	for g.tries(tag) {
+		tag = tag%mostTries + 1
+	}
+	return tag
+}
+
 // keepOlder puts the newest attempt with those before it. It does not when all have kept as many as there are descriptors
 // set aside for: then what is under way must do.
 func (g *guest) keepOlder() bool {
 	w := g.wait
 	switch {
 	case len(w.older) == mostTries-1:
-		loop.Close(int(w.older[0].fd))
-		w.older = w.older[1:]
+		loop.Close(int(w.older[1].fd))
+		w.older = slices.Delete(w.older, 1, 2)
 	case g.at.door.spare.Add(-1) < 0:
 		g.at.door.spare.Add(1)
 		return false

@@ -40,8 +40,7 @@ func (l *Listener) serveLoops(accepting, serving context.Context, ln net.Listene
 	if err != nil {
 		return true, fmt.Errorf("taking over the listener %v: %w", ln.Addr(), err)
 	}
-	loop.NoDelay(fd) // whoever is accepted inherits both
-	loop.KeepAlive(fd, relay.KeepAlive())
+	prepare(fd)
 	d := newDoor(l, fd)
 	open, end := context.WithCancelCause(accepting)
 	defer end(nil)
@@ -61,11 +60,17 @@ func (l *Listener) serveLoops(accepting, serving context.Context, ln net.Listene
 	return true, err
 }
 
+// prepare sets what every client needs, on one or on the listener: those who come from then on inherit it.
+func prepare(fd int) {
+	loop.NoDelay(fd)
+	loop.KeepAlive(fd, relay.KeepAlive())
+}
+
 func newDoor(l *Listener, fd int) *door {
 	d := &door{Listener: l, fd: fd, pace: pace{rate: l.opts.ReleaseRate}}
 	d.spare.Store(int32(l.opts.Spare))
 	for _, on := range l.opts.Loops.Loops() {
-		m := &doorman{door: d, loop: on, batch: 1, young: young{loop: on}}
+		m := &doorman{door: d, loop: on, batch: 1, early: true, young: young{loop: on}}
 		m.timer, m.young.timer, m.release = loop.NewTimer(m), loop.NewTimer(&m.young), newRelease(m)
 		m.patrol = relay.NewPatrol(on, relay.Options{})
 		d.doormen = append(d.doormen, m)
@@ -143,6 +148,7 @@ type doorman struct {
 	batch   int // how many to accept at once: about as many as come, so that few calls find nobody
 	watches bool
 	left    bool
+	early   bool // who is accepted may have come before the listener was prepared
 	young   young
 	patrol  *relay.Patrol
 	release *release
@@ -196,6 +202,9 @@ func (m *doorman) Ready(int, loop.Events) {
 			m.failed(err)
 			return
 		}
+		if m.early {
+			prepare(fd)
+		}
 		m.pause = 0
 		m.door.clients.Add(1)
 		admit(m, fd, from)
@@ -215,7 +224,10 @@ func (m *doorman) full() {
 // failed pauses after trouble that heals by itself, and never ends the door.
 func (m *doorman) failed(err error) {
 	switch err {
-	case unix.EAGAIN, unix.ECONNABORTED: // another loop was quicker; the client has gone already
+	case unix.EAGAIN: // nobody is left who came early; or another loop was quicker
+		m.early = false
+		return
+	case unix.ECONNABORTED: // the client has gone already
 		return
 	}
 	m.door.complain("cannot accept clients, will try again", "err", err)

@@ -341,6 +341,33 @@ func TestPanicCutsOneClientOnly(t *testing.T) {
 	})
 }
 
+// TestPanicIsToldBeforeTheHoldIsGivenBack: the trace of the town shows whether every client has an end.
+func TestPanicIsToldBeforeTheHoldIsGivenBack(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var tw *town
+		tw = open(t, &town{boot: time.Second}, options{dial: func(ctx context.Context, address string) (net.Conn, error) {
+			conn, err := tw.net.DialContext(ctx, "tcp", address)
+			return struct{ net.Conn }{conn}, err // nothing that can be relayed
+		}})
+		if got, err := tw.talk(tw.dial(), "first"); got != "first" || err != nil { // over the probe's connection
+			t.Errorf("got %q, %v", got, err)
+		}
+		if _, err := tw.talk(tw.dial(), "second"); !errors.Is(err, syscall.ECONNRESET) {
+			t.Errorf("the client of the panic saw %v, want a reset", err)
+		}
+		synctest.Wait()
+		last := event.Event{}
+		for len(tw.events) > 0 {
+			if e := <-tw.events; e.Client != "" {
+				last = e
+			}
+		}
+		if st := tw.target.Status(); st.Held != 0 || last.Kind != event.ClientEnded {
+			t.Errorf("after the panic: %+v, %+v", st, last)
+		}
+	})
+}
+
 func TestWaitersAreToldAtOnceWhenRouseEnds(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		tw := open(t, &town{boot: time.Minute}, options{})

@@ -21,7 +21,10 @@ import (
 )
 
 // synSent counts the connections to an address that nobody has answered yet.
-func synSent(t testing.TB, address string) (n int) {
+func synSent(t testing.TB, address string) int { return len(unanswered(t, address)) }
+
+// unanswered returns where they come from.
+func unanswered(t testing.TB, address string) (from []string) {
 	t.Helper()
 	ap := netip.MustParseAddrPort(address)
 	ip := ap.Addr().As4()
@@ -33,10 +36,10 @@ func synSent(t testing.TB, address string) (n int) {
 	defer f.Close()
 	for lines := bufio.NewScanner(f); lines.Scan(); {
 		if fields := strings.Fields(lines.Text()); len(fields) > 3 && fields[2] == remote && fields[3] == "02" {
-			n++
+			from = append(from, fields[1])
 		}
 	}
-	return n
+	return from
 }
 
 // TestLoopLostConnectsAreMadeAfresh: the kernel would ask again after a second, then two, then four.
@@ -54,6 +57,38 @@ func TestLoopLostConnectsAreMadeAfresh(t *testing.T) {
 		v.served(stays, "not concerned")
 		until(t, "no connection is left", func() bool { return v.server.live.Load() == 0 })
 		v.ledger.wants(t, event.BackendSuspect, 0)
+	})
+}
+
+// TestLoopFirstAttemptIsKept: fresh attempts take the place of each other, never that of the first. Else a target to which a
+// round trip takes longer than an attempt lives could never be reached (B2).
+func TestLoopFirstAttemptIsKept(t *testing.T) {
+	onLoops(t, func(t *testing.T, loops int) {
+		v := settle(t, &server{boot: bootTime}, rules{loops: loops})
+		stays := v.awake()
+		v.block()
+		c := v.client()
+		var first []string // or the first two, on a busy machine
+		seen := map[string]bool{}
+		until(t, "many attempts are made", func() bool {
+			now := unanswered(t, v.address)
+			for _, from := range now {
+				seen[from] = true
+			}
+			if len(first) == 0 {
+				first = now
+			}
+			if v.ledger.count(event.BackendSuspect) > 0 {
+				return true // so busy a machine that the dial has had its whole time
+			}
+			if len(first) > 0 && !slices.ContainsFunc(now, func(from string) bool { return slices.Contains(first, from) }) {
+				t.Fatalf("the first attempt was given up for the %dth", len(seen))
+			}
+			return len(seen) >= mostTries+3
+		})
+		v.unblock()
+		v.served(c, "after a while")
+		v.served(stays, "not concerned")
 	})
 }
 

@@ -62,6 +62,7 @@ type rules struct {
 	prober         target.Prober
 	sink           func(event.Event)
 	wrap           func(Waker) Waker
+	early          func(*village) // comes before the door is open
 }
 
 func settle(t *testing.T, s *server, r rules) *village {
@@ -147,6 +148,9 @@ func (v *village) live(l *Listener) {
 		v.t.Fatal(err)
 	}
 	v.front = ln.Addr().String()
+	if v.rules.early != nil {
+		v.rules.early(v)
+	}
 	living, end := context.WithCancel(context.Background())
 	accepting, closeDoor := context.WithCancel(context.Background())
 	serving, cut := context.WithCancelCause(context.Background())

@@ -10,9 +10,9 @@ import (
 )
 
 const (
-	round      = 5 * time.Second // between two looks at the same link
-	patrolMost = 128             // links at once
-	keepPlaces = 1024            // for links, when there are none
+	round        = 5 * time.Second // between two looks at the same link
+	patrolMost   = 128             // links at once
+	placesAtOnce = 256             // growing by copies would leave five times as much behind
 )
 
 // A Patrol finds peers that have vanished from the links of one loop while something was under way to them: the system
@@ -21,11 +21,12 @@ const (
 // A link is followed from when it sends something until a round finds that all of it was acknowledged. So links that are
 // idle cost nothing, not even a timer, and a short one ends before anybody has looked at it.
 type Patrol struct {
-	loop  *loop.Loop
-	opts  Options
-	timer loop.Timer
-	links []*Link
-	left  int // of links, those that this round still has to look at: the first ones
+	loop   *loop.Loop
+	opts   Options
+	timer  loop.Timer
+	places []*[placesAtOnce]*Link
+	count  int // of links, at the first places
+	left   int // of them, those that this round still has to look at: the first ones
 }
 
 // NewPatrol returns one for the links of a loop, which have these options: Stall alone counts.
@@ -40,11 +41,20 @@ func (p *Patrol) follow(k *Link) {
 	if k.place > 0 {
 		return
 	}
-	p.links = append(p.links, k)
-	k.place = int32(len(p.links))
+	if p.count == len(p.places)*placesAtOnce {
+		p.places = append(p.places, new([placesAtOnce]*Link))
+	}
+	p.count++
+	k.place = int32(p.count)
+	*p.at(k.place) = k
 	if p.left == 0 && !p.timer.Armed() {
 		p.loop.Arm(&p.timer, round)
 	}
+}
+
+// at is a place, counted from 1.
+func (p *Patrol) at(place int32) **Link {
+	return &p.places[(place-1)/placesAtOnce][(place-1)%placesAtOnce]
 }
 
 // forget ends that. The last one gets the place, which this round may have been at already.
@@ -52,33 +62,32 @@ func (p *Patrol) forget(k *Link) {
 	if k.place == 0 {
 		return
 	}
-	last := len(p.links) - 1
-	moved := p.links[last]
-	p.links[k.place-1], moved.place = moved, k.place
-	p.links[last], k.place = nil, 0
-	p.links = p.links[:last]
+	last := p.at(int32(p.count))
+	*p.at(k.place), (*last).place = *last, k.place
+	*last, k.place = nil, 0
+	p.count--
 }
 
 // Do is for the loop: it is time for a round, or for its next part.
 func (p *Patrol) Do() {
 	if p.left == 0 {
-		p.left = len(p.links)
+		p.left = p.count
 	}
 	for range patrolMost {
-		p.left = min(p.left, len(p.links))
-		if p.left == 0 {
+		if p.left = min(p.left, p.count); p.left == 0 {
 			break
 		}
+		k := *p.at(int32(p.left))
 		p.left--
-		p.guarded(p.links[p.left])
+		p.guarded(k)
 	}
 	switch {
 	case p.left > 0:
 		p.loop.Again(p)
-	case len(p.links) > 0:
+	case p.count > 0:
 		p.loop.Arm(&p.timer, round)
-	case cap(p.links) > keepPlaces:
-		p.links = nil
+	default:
+		p.places = nil
 	}
 }
 

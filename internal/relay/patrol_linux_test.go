@@ -62,7 +62,7 @@ func (s *stand) do(f func()) {
 func (s *stand) round() (followed int) {
 	s.do(func() {
 		s.link.patrol.Do()
-		followed = len(s.link.patrol.links)
+		followed = s.link.patrol.count
 		if followed > 0 && !s.link.patrol.timer.Armed() {
 			s.t.Errorf("%d links are followed, and no round will come", followed)
 		}
@@ -168,19 +168,48 @@ func TestPatrolKeepsItsPlaces(t *testing.T) {
 	for i := range links {
 		if at := links[i].place; at > 0 {
 			followed++
-			if p.links[at-1] != &links[i] {
+			if *p.at(at) != &links[i] {
 				t.Fatalf("place %d has another link", at)
 			}
 		}
 	}
-	if followed != len(p.links) {
-		t.Errorf("%d links have a place, of %d", followed, len(p.links))
+	if followed != p.count {
+		t.Errorf("%d links have a place, of %d", followed, p.count)
 	}
 	for p.Do(); p.left > 0; p.Do() { // a round in parts
 	}
 	for p.Do(); p.left > 0; p.Do() { // and a second, of those that came in the middle of the first
 	}
-	if len(p.links) != 0 {
-		t.Errorf("%d links are still followed", len(p.links))
+	if p.count != 0 {
+		t.Errorf("%d links are still followed", p.count)
+	}
+}
+
+// TestPatrolOfAShortLinkAllocatesNothing: it comes and goes between two rounds.
+func TestPatrolOfAShortLinkAllocatesNothing(t *testing.T) {
+	g, err := loop.New(loop.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.Close()
+	p := NewPatrol(g.Loops()[0], Options{})
+	stays, comes := &Link{patrol: p}, &Link{patrol: p}
+	p.follow(stays)
+	if n := testing.AllocsPerRun(1000, func() { p.follow(comes); p.forget(comes) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func BenchmarkPatrolOfAShortLink(b *testing.B) {
+	g, err := loop.New(loop.Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer g.Close()
+	p := NewPatrol(g.Loops()[0], Options{})
+	k := &Link{patrol: p}
+	for b.Loop() {
+		p.follow(k)
+		p.forget(k)
 	}
 }

@@ -225,3 +225,32 @@ func TestReasonOfALateCleanup(t *testing.T) {
 		}
 	})
 }
+
+// TestDamageIsNotForgottenByTheNextRun: the damaged file is set aside, so a run that ends before it has learnt anything must
+// leave the doubt behind. Else the next one takes a target that runs in silence for one that was never started.
+func TestDamageIsNotForgottenByTheNextRun(t *testing.T) {
+	bubble(t, func(t *testing.T, m *machineRoom) {
+		m.bootTime = 0
+		m.power(true)
+		m.deaf.Store(true)
+		first := m.open(func(o *Options) { o.Store = setAside{m} })
+		time.Sleep(time.Minute)
+		if r := m.record.Load(); r == nil || !r.MayRun {
+			t.Errorf("a kill -9 would now leave the record %+v", r)
+		}
+		first.close()
+		s := m.open()
+		defer s.close()
+		time.Sleep(31 * time.Minute)
+		if m.upAt.Load() != 0 {
+			t.Errorf("left running: %+v", s.Status())
+		}
+	})
+}
+
+// setAside finds a damaged file, once.
+type setAside struct{ *machineRoom }
+
+func (d setAside) Load(name string) (state.Record, error) {
+	return state.Record{Target: name, MayRun: true}, &state.DamagedError{Target: name, Aside: "elsewhere"}
+}

@@ -170,6 +170,20 @@ type deafWaiter struct{}
 func (deafWaiter) Answered(*Hold, error) { panic("a bug") }
 func (deafWaiter) Cause() string         { return "a client" }
 
+// TestFaultWhileTheBootIsWatchedIsSurvived: the driver's report fails so beside the probe, which goes on.
+func TestFaultWhileTheBootIsWatchedIsSurvived(t *testing.T) {
+	bubble(t, func(t *testing.T, m *machineRoom) {
+		s := m.open(func(o *Options) { o.Driver = buggyReport{m} })
+		defer s.close()
+		s.acquire().Release()
+		s.expect(Ready, 1, 0)
+	})
+}
+
+type buggyReport struct{ *machineRoom }
+
+func (buggyReport) Report(context.Context, driver.Op) (bool, error) { panic("a bug") }
+
 // TestFaultOfADriverOrAStoreIsAFailure like any other: it is told, cleaned up after, and tried again.
 func TestFaultOfADriverOrAStoreIsAFailure(t *testing.T) {
 	bubble(t, func(t *testing.T, m *machineRoom) {

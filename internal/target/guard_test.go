@@ -54,11 +54,10 @@ func (g *slowToGo) Report(context.Context, driver.Op) (bool, error) {
 // A target that is silent may still run, and cost money. Its driver knows.
 func TestStopIsNotOverWhileTheDriverSaysItRuns(t *testing.T) {
 	bubble(t, func(t *testing.T, m *machineRoom) {
-		g := &slowToGo{reporting: reporting{machineRoom: m}}
+		g := &slowToGo{reporting: reporting{machineRoom: m}, offAt: time.Now().Add(m.startTime + m.bootTime + 32*time.Minute)}
 		s := m.open(func(o *Options) { o.Driver = g })
 		defer s.close()
 		s.acquire().Release()
-		g.offAt = time.Now().Add(32 * time.Minute)
 		time.Sleep(31 * time.Minute)
 		s.expect(Stopping, 1, 0)
 		time.Sleep(2 * time.Minute)
@@ -83,4 +82,17 @@ func TestAddressOfTheLastRunIsNotUsedAgain(t *testing.T) {
 		}
 		h.Release()
 	})
+}
+
+// A fault may come between letting clients in and writing down that the stop before has failed.
+func TestNothingIsTakenUpUnderClientsAfterAFault(t *testing.T) {
+	m := machine{state: Ready, mayRun: true, starting: true, undoing: true, epoch: 3}
+	next := m.successor(1)
+	if out := next.step(input{kind: stepBooted, held: 1}); out.run != opCheck {
+		t.Errorf("it begins with a %v under a client", out.run)
+	}
+	next = m.successor(0)
+	if out := next.step(input{kind: stepBooted}); out.run != opStop || !out.resume {
+		t.Errorf("it begins with a %v, want the stop taken up", out.run)
+	}
 }

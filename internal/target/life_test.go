@@ -161,6 +161,35 @@ func TestFailedStopIsRetriedUntilItWorks(t *testing.T) {
 	})
 }
 
+// TestFailedStopAfterManyFailedStarts: how often starts have failed is no reason to leave the target running.
+func TestFailedStopAfterManyFailedStarts(t *testing.T) {
+	bubble(t, func(t *testing.T, m *machineRoom) {
+		var broken atomic.Bool
+		m.startErr = func(int) error { return errBroken }
+		m.stopErr = func(int) error {
+			if broken.Load() {
+				return errBroken
+			}
+			return nil
+		}
+		s := m.open()
+		defer s.close()
+		for m.starts.Load() < 10 {
+			_, _ = s.Acquire(t.Context(), "client test")
+			time.Sleep(5 * time.Minute)
+		}
+		broken.Store(true)
+		_, _ = s.Acquire(t.Context(), "client test")
+		time.Sleep(m.stopTime + time.Second/2)
+		stops := m.stops.Load()
+		s.expect(Unknown, m.starts.Load(), stops)
+		broken.Store(false)
+		time.Sleep(2 * time.Second)
+		s.expect(Stopping, m.starts.Load(), stops+1)
+		time.Sleep(time.Hour)
+	})
+}
+
 func TestClientDuringFailedStopIsServedByWhatStillRuns(t *testing.T) {
 	bubble(t, func(t *testing.T, m *machineRoom) {
 		m.stopErr = func(int) error { return errBroken }

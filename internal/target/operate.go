@@ -195,7 +195,10 @@ func (j *job) awaitReady(ctx context.Context) (net.Conn, error) {
 	defer watch.Wait()
 	defer died(driver.ErrDetach) // a report that is under way is not waited for
 	if reporter, ok := j.Driver.(driver.Reporter); ok {
-		watch.Go(func() { j.watchBoot(booting, reporter, died) })
+		watch.Go(func() {
+			defer j.contain(&result{}) // then the probe alone decides
+			j.watchBoot(booting, reporter, died)
+		})
 	}
 	conn, err := j.Prober.Wait(booting, j.call.Address)
 	if err != nil && ctx.Err() == nil {

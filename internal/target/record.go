@@ -1,7 +1,10 @@
 package target
 
 import (
+	"errors"
 	"time"
+
+	"github.com/rouse-proxy/rouse/internal/state"
 )
 
 // load recalls what the last run of rouse knew. Damage is reported and never a
@@ -15,6 +18,9 @@ func (s *supervisor) load() {
 	s.record = record
 	s.machine.mayRun, s.machine.epoch = record.MayRun, record.Epoch
 	s.machine.starting, s.machine.undoing = record.Starting, record.Stopping
+	if damaged, ok := errors.AsType[*state.DamagedError](err); ok && damaged.Aside != "" {
+		s.recorder.put(record, true) // the file is gone: the next run must not take this for a target that is new
+	}
 	if record.MayRun && !record.InUse && err == nil {
 		s.unused = latest(record.LastUsed, record.Since) // a crash does not lengthen a cooldown
 	}

@@ -70,10 +70,18 @@ func (s *supervisor) arm(a alarm) {
 	s.timer.Reset(min(d, longestRest))
 }
 
-// backoff doubles with each failure in a row; a tenth of jitter keeps many targets
-// that failed together from trying together.
+// backoff doubles with each failure in a row of what is tried again: a stop must not wait for
+// long because starts have failed. A tenth of jitter keeps many targets that failed together
+// from trying together.
 func (s *supervisor) backoff() time.Duration {
-	failures := max(s.machine.starts, s.machine.stops, s.machine.asked, 1)
+	failures := s.machine.asked
+	switch {
+	case s.machine.state == Failed:
+		failures = s.machine.starts
+	case s.machine.mayRun && s.machine.stops > 0:
+		failures = s.machine.stops
+	}
+	failures = max(failures, 1)
 	d := s.opts.Backoff << min(failures-1, maxDoublings)
 	return d + rand.N(d/10+1)
 }

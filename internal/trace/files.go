@@ -7,10 +7,13 @@ import (
 	"os"
 )
 
+// A source gives the lines of one trace.
+type source = iter.Seq2[Line, error]
+
 // CheckFiles judges the traces in files, merged by their times. An error says that one is not a
 // trace or cannot be read.
 func CheckFiles(paths []string, o CheckOptions) (*Report, error) {
-	var sources []iter.Seq2[Line, error]
+	var sources []source
 	for _, path := range paths {
 		f, err := os.Open(path)
 		if err != nil {
@@ -24,11 +27,11 @@ func CheckFiles(paths []string, o CheckOptions) (*Report, error) {
 
 // CheckReader judges one trace.
 func CheckReader(name string, r io.Reader, o CheckOptions) (*Report, error) {
-	return CheckAll([]iter.Seq2[Line, error]{Read(name, r)}, o)
+	return CheckAll([]source{Read(name, r)}, o)
 }
 
 // CheckAll judges several traces, merged by their times.
-func CheckAll(sources []iter.Seq2[Line, error], o CheckOptions) (*Report, error) {
+func CheckAll(sources []source, o CheckOptions) (*Report, error) {
 	c := newChecker(o)
 	m, err := newMerge(sources)
 	defer m.stop()
@@ -56,7 +59,7 @@ type head struct {
 	stop func()
 }
 
-func newMerge(sources []iter.Seq2[Line, error]) (*merge, error) {
+func newMerge(sources []source) (*merge, error) {
 	m := &merge{}
 	for _, s := range sources {
 		h := &head{}

@@ -68,7 +68,7 @@ func (c *checker) hooksEnded(lf *life, l *Line) {
 func (c *checker) orphans(t *target) {
 	for _, h := range t.hooks {
 		if len(h.later) > 0 {
-			c.warn(ruleHookEnd, h.run, &h.line, "nobody has told of the end of this %s hook, process %d, and %s later hooks began", h.line.Operation, h.line.PID, many(len(h.later), "time"))
+			c.warn(ruleHookEnd, h.run, &h.line, "nobody has told of the end of this %s hook, process %d, and %s began later", h.line.Operation, h.line.PID, many(len(h.later), "hook"))
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 )
 
 const mostFindings = 1000 // that are kept
@@ -222,7 +223,7 @@ func round(d time.Duration) time.Duration {
 // plain keeps what stands in a file from playing with a terminal.
 func plain(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 {
+		if !unicode.IsPrint(r) {
 			return '?'
 		}
 		return r

@@ -67,8 +67,8 @@ const (
 	early = 20 * time.Millisecond
 )
 
-// causeEnding is why a target is stopped before its cooldown is over.
-const causeEnding = "rouse is ending"
+// CauseEnding is why a target is stopped before its cooldown is over.
+const CauseEnding = "rouse is ending"
 
 // first is the state of a target of which nobody has told yet.
 const first = "unknown"

@@ -65,6 +65,8 @@ func set(t testing.TB, l *Line, key, value string) {
 		*numbers[key], err = strconv.Atoi(value)
 	case times[key] != nil:
 		*times[key], err = time.ParseDuration(value)
+	case key == "resumed":
+		l.Resumed, err = strconv.ParseBool(value)
 	case key == "epoch":
 		l.Epoch, err = strconv.ParseUint(value, 10, 64)
 	case key == "sent":

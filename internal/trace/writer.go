@@ -58,7 +58,7 @@ type item struct {
 // Open opens a trace for appending, and makes the file if there is none: for its owner
 // only. A link is not followed. [Writer.Run] writes.
 func Open(path string, o Options) (*Writer, error) {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE|openFlags, 0o600)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_APPEND|os.O_CREATE|openFlags, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("opening the trace: %w%s", err, openHint(path))
 	}
@@ -69,7 +69,17 @@ func Open(path string, o Options) (*Writer, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("opening the trace: %w", err), f.Close())
 	}
-	return newWriter(f, o, info.Size() > 0), nil
+	return newWriter(f, o, cutOff(f, info.Size())), nil
+}
+
+// cutOff says whether the last line of a file has no end. A file that does not tell may have none.
+func cutOff(f *os.File, size int64) bool {
+	if size == 0 {
+		return false
+	}
+	last := []byte{0}
+	_, err := f.ReadAt(last, size-1)
+	return err != nil || last[0] != '\n'
 }
 
 // openHint says what is wrong with a path that leads to a link.

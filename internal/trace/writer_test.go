@@ -91,6 +91,9 @@ func TestWhatIsWrittenIsReadAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if bytes.Contains(b, []byte("\n\n")) {
+		t.Errorf("an empty line between two runs:\n%s", b)
+	}
 	all := read(t, b)
 	if got, want := kinds(all[:4]), "rouse began, client refused, state changed, rouse ended"; got != want || kinds(all[4:]) != want {
 		t.Fatalf("wrote %s", kinds(all))

@@ -9,7 +9,8 @@
 //   - a client is served byte for byte, or its connection is reset: it never sees a clean end too early;
 //   - every client is told within a bound, and after the last one the machine goes down within a bound;
 //   - no byte of a client gets to a stranger at an old address;
-//   - seconds billed are at most 1.05 times the seconds needed.
+//   - seconds billed are at most 1.05 times the seconds needed, in a run of some length;
+//   - the trace keeps the promises that package trace knows.
 //
 // CYCLES is the number of virtual cycles, REAL_CYCLES that of real ones, and SEED the first of the seeds. A failure prints
 // what replays it.

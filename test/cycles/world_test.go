@@ -19,6 +19,7 @@ import (
 	"github.com/rouse-proxy/rouse/internal/proxy"
 	"github.com/rouse-proxy/rouse/internal/state"
 	"github.com/rouse-proxy/rouse/internal/target"
+	"github.com/rouse-proxy/rouse/internal/trace"
 )
 
 const (
@@ -39,6 +40,7 @@ type world struct {
 	driver *fakecloud.Keeper
 	life   *life
 	tape   tape
+	trace  trace.Memory
 	tally  tally
 }
 
@@ -99,7 +101,8 @@ func (w *world) begin() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	events := event.NewLog(w.tape.event)
+	events := event.NewLog(w.tape.event, w.trace.Sink)
+	w.trace.Begin(map[string]trace.Settings{machine: {Cooldown: w.limits.cooldown, StartTimeout: w.limits.start, StopTimeout: w.limits.stop}})
 	l := &life{served: make(chan error, 1)}
 	l.target, err = target.New(target.Options{
 		Name: machine, Address: first, Driver: w.driver, Prober: prober, Store: &w.store, Events: events,
@@ -132,6 +135,7 @@ func (w *world) end() {
 	}
 	l.die()
 	l.wg.Wait()
+	w.trace.End()
 	if st := l.target.Status(); st.Held != 0 {
 		w.t.Errorf("%d holds are left at the end: %+v", st.Held, st)
 	}

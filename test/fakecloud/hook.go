@@ -12,17 +12,16 @@ import (
 
 	"github.com/rouse-proxy/rouse/internal/driver"
 	"github.com/rouse-proxy/rouse/internal/fakecloud"
-	"github.com/rouse-proxy/rouse/internal/fakecloud/remote"
 )
 
 // hook does what ROUSE_EVENT says. A signal ends it at once: what it has asked for goes on in the cloud.
 func hook(ctx context.Context, args []string, _ io.Writer) error {
 	var hasty bool
 	var poll time.Duration
-	client, args, err := ask(args, 1, 1, func(f *flag.FlagSet) {
+	client, args, err := shape{least: 1, most: 1, flags: func(f *flag.FlagSet) {
 		f.BoolVar(&hasty, "hasty", false, "return when it has asked, without waiting for RUNNING or STOPPED")
 		f.DurationVar(&poll, "poll", 10*time.Millisecond, "between two looks at the machine")
-	})
+	}}.ask(args)
 	if err != nil {
 		return err
 	}
@@ -33,11 +32,11 @@ func hook(ctx context.Context, args []string, _ io.Writer) error {
 	caller := &fakecloud.Caller{
 		API: client, Machine: args[0], By: fmt.Sprintf("pid %d", os.Getpid()), Hasty: hasty, Poll: poll, Begin: client.Begin,
 	}
-	return act(ctx, client, caller, driver.Op{Epoch: epoch})
+	defer client.Close()
+	return act(ctx, caller, driver.Op{Epoch: epoch})
 }
 
-func act(ctx context.Context, client *remote.Client, caller *fakecloud.Caller, op driver.Op) error {
-	defer client.Close()
+func act(ctx context.Context, caller *fakecloud.Caller, op driver.Op) error {
 	switch event := os.Getenv("ROUSE_EVENT"); event {
 	case "start":
 		address, err := caller.Start(ctx, op)

@@ -84,12 +84,18 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	return command(ctx, args[1:], out)
 }
 
-// ask reads the flags and arguments of a command that asks a cloud, and returns a client.
-func ask(args []string, least, most int, also func(*flag.FlagSet)) (*remote.Client, []string, error) {
+// A shape is what the command line of a command that asks a cloud looks like.
+type shape struct {
+	least, most int                 // arguments
+	flags       func(*flag.FlagSet) // beside --socket; nil: none
+}
+
+// ask reads a command line and returns a client, and the arguments.
+func (s shape) ask(args []string) (*remote.Client, []string, error) {
 	flags := flag.NewFlagSet("fakecloud", flag.ContinueOnError)
 	socket := flags.String("socket", "", "where the cloud listens")
-	if also != nil {
-		also(flags)
+	if s.flags != nil {
+		s.flags(flags)
 	}
 	if err := flags.Parse(args); err != nil {
 		return nil, nil, fmt.Errorf("%w: %w", errUsage, err)
@@ -97,14 +103,14 @@ func ask(args []string, least, most int, also func(*flag.FlagSet)) (*remote.Clie
 	if *socket == "" {
 		return nil, nil, fmt.Errorf("%w: --socket is missing\n%s", errUsage, usage)
 	}
-	if n := flags.NArg(); n < least || n > most {
+	if n := flags.NArg(); n < s.least || n > s.most {
 		return nil, nil, fmt.Errorf("%w: %d arguments %q\n%s", errUsage, n, flags.Args(), usage)
 	}
 	return remote.Dial(*socket), flags.Args(), nil
 }
 
 func inject(ctx context.Context, args []string, _ io.Writer) error {
-	client, args, err := ask(args, 2, 1000, nil)
+	client, args, err := shape{least: 2, most: 1000}.ask(args)
 	if err != nil {
 		return err
 	}
@@ -112,7 +118,7 @@ func inject(ctx context.Context, args []string, _ io.Writer) error {
 }
 
 func calm(ctx context.Context, args []string, _ io.Writer) error {
-	client, args, err := ask(args, 1, 1, nil)
+	client, args, err := shape{least: 1, most: 1}.ask(args)
 	if err != nil {
 		return err
 	}
@@ -120,7 +126,7 @@ func calm(ctx context.Context, args []string, _ io.Writer) error {
 }
 
 func state(ctx context.Context, args []string, out io.Writer) error {
-	client, args, err := ask(args, 1, 1, nil)
+	client, args, err := shape{least: 1, most: 1}.ask(args)
 	if err != nil {
 		return err
 	}
@@ -132,7 +138,7 @@ func state(ctx context.Context, args []string, out io.Writer) error {
 }
 
 func meter(ctx context.Context, args []string, out io.Writer) error {
-	client, names, err := ask(args, 0, 1, nil)
+	client, names, err := shape{most: 1}.ask(args)
 	if err != nil {
 		return err
 	}
@@ -155,7 +161,7 @@ func meter(ctx context.Context, args []string, out io.Writer) error {
 }
 
 func need(ctx context.Context, args []string, out io.Writer) error {
-	client, args, err := ask(args, 2, 2, nil)
+	client, args, err := shape{least: 2, most: 2}.ask(args)
 	if err != nil {
 		return err
 	}

@@ -33,8 +33,8 @@ var mutations = []mutation{
 	// The supervisor that does.
 	{guard: "the count may rise behind the machine's back", file: "internal/target/supervisor.go", old: "in.held, in.used = s.door.shut()", new: "in.held, in.used = s.door.look()"},
 	{guard: "who is let in is not counted", file: "internal/target/requests.go", old: "	s.door.admit(s.queue.len())\n", new: ""},
-	{guard: "the start does not wait for the disk", file: "internal/target/operate.go", old: "	j.awaitSave(ctx)\n	res :=", new: "	res :="},
-	{guard: "a late timer is believed after a freeze", file: "internal/target/timer.go", old: "if !s.late && time.Since(s.deadline) > lateTimer {", new: "if false {"},
+	{guard: "the start does not wait for the disk", file: "internal/target/operate.go", old: "	j.awaitSave(ctx)\n	res =", new: "	res ="},
+	{guard: "a late timer is believed after a freeze", file: "internal/target/timer.go", old: "if !s.late && overdue > lateTimer {", new: "if false {"},
 	{guard: "a stop is believed while the driver says that it runs", file: "internal/target/operate.go", old: "		if running {\n			return errors.New(\"its driver says that it still runs\")\n		}\n", new: "		_ = running\n"},
 	{guard: "a stop is believed while somebody answers", file: "internal/target/operate.go", old: "	return fmt.Errorf(\"%w at %s\", errStillUp, j.call.Address)", new: "	return nil"},
 	{guard: "what the last rouse began is begun again", file: "internal/target/operate.go", old: "past != nil && past.Err == nil {", new: "past != nil && false {"},
@@ -50,7 +50,7 @@ var mutations = []mutation{
 	{guard: "a clock that was set back lengthens a cooldown", file: "internal/state/state.go", old: "	r.Since, r.LastUsed = earlier(r.Since, now), earlier(r.LastUsed, now)\n", new: "	_ = now\n"},
 
 	// The connection.
-	{guard: "a client that is not served sees a clean end (goroutines)", file: "internal/proxy/client.go", old: "	reset(c.conn)\n", new: "	_ = c.conn.Close()\n"},
+	{guard: "a client that is not served sees a clean end (goroutines)", file: "internal/proxy/client.go", old: "	reset(c.conn)\n	e := event", new: "	_ = c.conn.Close()\n	e := event"},
 	{guard: "a client that is not served sees a clean end (loops)", file: "internal/proxy/end_linux.go", old: "	loop.Reset(int(g.fd))\n", new: "	loop.Close(int(g.fd))\n"},
 	{guard: "a hold is never given back (goroutines)", file: "internal/proxy/client.go", old: "		defer hold.Release()\n", new: ""},
 	{guard: "a hold is never given back (loops)", file: "internal/proxy/end_linux.go", old: "	if g.held {\n		g.hold.Release()\n	}\n", new: ""},
@@ -73,4 +73,23 @@ var mutations = []mutation{
 	// Hooks.
 	{guard: "all of our environment goes to hooks", file: "internal/driver/exec/environ.go", old: "env := make([]string, 0, 8+len(d.env))", new: "env := os.Environ()"},
 	{guard: "exit code 75 is a failure like any other", file: "internal/driver/exec/run.go", old: "		causes = append(causes, driver.ErrTemporary)\n", new: ""},
+	{guard: "a hook begins beside one whose keeper lives", file: "internal/driver/exec/leftover.go", old: "free, err = held.try(); free", new: "free = true; free"},
+	{guard: "a hook begins beside one that has lost its keeper", file: "internal/driver/exec/leftover.go", old: "	if lives {\n		return d.outlast(ctx, r)", new: "	if lives && false {\n		return d.outlast(ctx, r)"},
+	{guard: "a daemon that a hook leaves behind keeps the lock", file: "internal/driver/exec/keeper.go", old: "	syscall.CloseOnExec(lockFD)\n", new: ""},
+	{guard: "a hook of a dead rouse has no deadline", file: "internal/driver/exec/keeper.go", old: "		deadline = time.After(k.Left)\n", new: ""},
+	{guard: "the result of another run is taken for this one", file: "internal/driver/exec/outcome.go", old: "o.Event == \"\" || o.Epoch != op.Epoch {", new: "o.Event == \"\" {"},
+	{guard: "what a killed keeper has written is not read", file: "internal/driver/exec/kept.go", old: "case err == nil && o.PID != 0 && o.PID == k.pid && o.Event == k.event:", new: "case false:", pkg: "test/crash", catcher: "TestCrashMatrix"},
+
+	// Peers that vanish.
+	{guard: "a peer that has vanished is never noticed", file: "internal/relay/patrol_linux.go", old: "gone && err == nil {", new: "gone && err != nil {"},
+	{guard: "a peer that only does not read is cut", file: "internal/peek/vanished_linux.go", old: "since >= Silence", new: "since >= 0"},
+	{guard: "a link that has nothing under way is looked at for ever", file: "internal/relay/patrol_linux.go", old: "	if quiet {\n		p.forget(k)\n	}\n", new: "	_ = quiet\n"},
+
+	// A fault of rouse itself.
+	{guard: "a fault in a supervisor stops a target under its clients", file: "internal/target/fault.go", old: "undoing: m.undoing && held == 0", new: "undoing: m.undoing"},
+	{guard: "who waits through a fault is forgotten", file: "internal/target/fault.go", old: "	s.refuse(ErrFault)\n", new: ""},
+
+	// The judge of traces.
+	{guard: "the checker overlooks a stop under a client", file: "internal/trace/life.go", old: "		c.noStopUnder(lf, l, \"a stop begins\")\n", new: ""},
+	{guard: "the checker overlooks two operations at once", file: "internal/trace/life.go", old: "	if lf.op != nil {\n		c.broken(ruleOneAtATime, lf.run, l, lf.op, \"a %s begins", new: "	if false {\n		c.broken(ruleOneAtATime, lf.run, l, lf.op, \"a %s begins"},
 }

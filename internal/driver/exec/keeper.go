@@ -77,7 +77,7 @@ func keep() error {
 	if len(k.Argv) == 0 {
 		return errors.New("the plan names no hook")
 	}
-	failpoint.Pass("keep.planned")
+	k.point("keep-planned")
 	k.result = outcome{Format: outcomeFormat, Event: k.Event, Epoch: k.Epoch, LogAt: k.LogAt}
 	go k.obey(in)
 	if k.start() {
@@ -124,6 +124,13 @@ func occupy(arrived *sync.WaitGroup, all <-chan struct{}) {
 	<-all
 }
 
+// point is one at which a test can end the keeper.
+func (k *keeping) point(name string) {
+	if failpoint.On {
+		failpoint.Pass(k.Event + "." + name)
+	}
+}
+
 // say is best effort: rouse may have ended.
 func (k *keeping) say(m message) { _ = k.out.Encode(m) }
 
@@ -153,14 +160,14 @@ func (k *keeping) start() bool {
 		}
 		time.Sleep(pollEvery)
 	}
-	failpoint.Pass("keep.started")
+	k.point("keep-started")
 	k.result.PID = k.cmd.Process.Pid
 	k.result.Within = k.Left
 	r := record{Event: k.Event, PID: k.result.PID, Epoch: k.Epoch, Began: k.result.Began.Round(0), Deadline: k.Deadline}
 	if err := noteHook(k.Record, r); err != nil {
 		k.say(message{Warning: notRecorded, Err: err.Error()})
 	}
-	failpoint.Pass("keep.recorded")
+	k.point("keep-recorded")
 	go k.wait()
 	return true
 }
@@ -248,7 +255,7 @@ func (o *outcome) see(err error) {
 // finish leaves the result for the next rouse before it lets go of the lock, and
 // tells this one.
 func (k *keeping) finish() {
-	failpoint.Pass("keep.ended")
+	k.point("keep-ended")
 	if k.Logged {
 		k.result.LogEnd = sizeOf(os.Stdout)
 	}
@@ -261,13 +268,13 @@ func (k *keeping) finish() {
 	if err := replaceFile(k.Outcome, k.result); err != nil {
 		k.say(message{Warning: "result of a hook cannot be kept; after a crash it would be missing", Err: err.Error()})
 	}
-	failpoint.Pass("keep.written")
+	k.point("keep-written")
 	if err := removeFile(k.Record); err != nil {
 		k.say(message{Warning: "record of a hook cannot be removed", Err: err.Error()})
 	}
 	if k.Locked {
 		_ = syscall.Flock(lockFD, syscall.LOCK_UN) // the end of the process does it too
 	}
-	failpoint.Pass("keep.freed")
+	k.point("keep-freed")
 	k.say(message{Outcome: &k.result})
 }

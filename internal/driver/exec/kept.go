@@ -76,21 +76,21 @@ func (d *Driver) keep(ctx context.Context, j job, out claimed) (left, error) {
 		return left{}, err
 	}
 	d.reapers.Go(k.hear)
-	if err := failpoint.Hit("keeper.begun"); err != nil {
+	if err := k.point("keeper-begun"); err != nil {
 		k.abandon()
 		return left{}, err
 	}
 	if err := k.ready(ctx); err != nil {
 		return left{}, err
 	}
-	if err := failpoint.Hit("keeper.ready"); err != nil {
+	if err := k.point("keeper-ready"); err != nil {
 		k.abandon()
 		return left{}, err
 	}
 	if err := k.instruct(ctx, d); err != nil {
 		return left{}, err
 	}
-	if err := failpoint.Hit("keeper.told"); err != nil {
+	if err := k.point("keeper-told"); err != nil {
 		_ = k.tell(order{Cause: err.Error()})
 	}
 	return d.attend(ctx, k)
@@ -175,7 +175,8 @@ func (k *kept) instruct(ctx context.Context, d *Driver) error {
 	k.lock.drop()
 	if err := k.tell(p); err != nil {
 		k.abandon() // it may have the whole plan
-		return d.unheard(ctx, k)
+		_, err := d.unheard(ctx, k)
+		return err
 	}
 	return nil
 }
@@ -205,11 +206,11 @@ func (d *Driver) attend(ctx context.Context, k *kept) (left, error) {
 		case m, ok := <-k.said:
 			switch {
 			case !ok:
-				return left{}, d.unheard(ctx, k)
+				return d.unheard(ctx, k)
 			case m.Outcome != nil:
 				d.tellOutcome(*m.Outcome)
 				k.gone()
-				if err := failpoint.Hit("hook.ended"); err != nil {
+				if err := k.point("hook-ended"); err != nil {
 					return left{}, err
 				}
 				return k.end(ctx, *m.Outcome)
@@ -218,7 +219,7 @@ func (d *Driver) attend(ctx context.Context, k *kept) (left, error) {
 			case m.PID != 0:
 				k.pid = m.PID
 				d.tell(HookRun{Hook: k.event, PID: k.pid, Epoch: k.op.Epoch})
-				if err := failpoint.Hit("hook.begun"); err != nil {
+				if err := k.point("hook-begun"); err != nil {
 					_ = k.tell(order{Cause: err.Error()})
 				}
 			case m.Warning != "":
@@ -282,18 +283,22 @@ func (k *kept) cutOff(ctx context.Context, stuck int) error {
 	return c.explain(k.tail.quote())
 }
 
-// unheard is for a keeper that ended and did not say how its hook did. The hook may
-// live on.
-func (d *Driver) unheard(ctx context.Context, k *kept) error {
+// unheard is for a keeper that ended and did not say how its hook did. It may have
+// written it. If not, the hook may live on.
+func (d *Driver) unheard(ctx context.Context, k *kept) (left, error) {
 	d.log.Warn("the keeper of a hook was ended", "hook", k.event, "err", k.died)
 	held, err := d.settle(ctx)
 	if err != nil {
-		return err
+		return left{}, err
 	}
+	o, err := d.readOutcome()
 	held.free()
-	if ctx.Err() != nil {
-		return k.cutOff(ctx, 0)
+	switch {
+	case err == nil && o.PID != 0 && o.PID == k.pid && o.Event == k.event:
+		return k.end(ctx, o)
+	case ctx.Err() != nil:
+		return left{}, k.cutOff(ctx, 0)
 	}
 	k.tail.finish()
-	return fmt.Errorf("its keeper was ended, so how the hook ended is not known: %w", driver.ErrTemporary)
+	return left{}, fmt.Errorf("its keeper was ended, so how the hook ended is not known: %w", driver.ErrTemporary)
 }

@@ -164,6 +164,11 @@ func (d *Driver) resume(ctx context.Context) (outcome, error) {
 		return outcome{}, err
 	}
 	defer held.free()
+	return d.readOutcome()
+}
+
+// readOutcome returns what the newest keeper has written; empty if there is nothing of use. The caller has the lock.
+func (d *Driver) readOutcome() (outcome, error) {
 	b, err := readPlain(d.outcomePath, largestOutcome)
 	if errors.Is(err, fs.ErrNotExist) {
 		return outcome{}, nil

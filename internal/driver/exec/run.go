@@ -56,6 +56,14 @@ type job struct {
 	lock   *lock  // of a start or stop
 }
 
+// point is one at which a test can break the run.
+func (j job) point(name string) error {
+	if !failpoint.On {
+		return nil
+	}
+	return failpoint.Hit(j.event + "." + name)
+}
+
 // prepare does what comes before every run: it gives a leftover its time and
 // refuses a hook that has become unsafe. A start or a stop gets the lock.
 func (d *Driver) prepare(ctx context.Context, h hook) (*lock, error) {
@@ -103,7 +111,7 @@ func (d *Driver) execute(ctx context.Context, j job) (left, error) {
 	if !j.lasts {
 		return left{}, j.outcome(d.direct(ctx, j, out))
 	}
-	if err := failpoint.Hit("hook.begin"); err != nil {
+	if err := j.point("hook-begin"); err != nil {
 		return left{}, j.failed(err)
 	}
 	if err := d.forget(); err != nil {

@@ -77,7 +77,7 @@ func (c *Client) Need(machine, who string) (done func(), err error) {
 
 func (c *Client) lease(path string, q request) (end func(), err error) {
 	ctx, cancel := context.WithCancel(context.Background())
-	resp, err := c.send(ctx, http.MethodPost, path, q)
+	resp, err := c.send(ctx, path, &q)
 	if err != nil {
 		cancel()
 		return nil, err
@@ -86,7 +86,7 @@ func (c *Client) lease(path string, q request) (end func(), err error) {
 }
 
 func (c *Client) post(ctx context.Context, path string, q request) error {
-	resp, err := c.send(ctx, http.MethodPost, path, q)
+	resp, err := c.send(ctx, path, &q)
 	if err != nil {
 		return err
 	}
@@ -94,7 +94,7 @@ func (c *Client) post(ctx context.Context, path string, q request) error {
 }
 
 func (c *Client) get(ctx context.Context, path string, v any) error {
-	resp, err := c.send(ctx, http.MethodGet, path, nil)
+	resp, err := c.send(ctx, path, nil)
 	if err != nil {
 		return err
 	}
@@ -102,8 +102,12 @@ func (c *Client) get(ctx context.Context, path string, v any) error {
 	return json.NewDecoder(resp.Body).Decode(v)
 }
 
-// send sends one request; the response is a good one.
-func (c *Client) send(ctx context.Context, method, path string, body any) (*http.Response, error) {
+// send posts one request, or gets without one; the response is a good one.
+func (c *Client) send(ctx context.Context, path string, body *request) (*http.Response, error) {
+	method := http.MethodPost
+	if body == nil {
+		method = http.MethodGet
+	}
 	data, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
