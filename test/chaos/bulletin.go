@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"golang.org/x/term"
 
@@ -124,7 +125,7 @@ func (b *bulletin) row(name, format string, args ...any) {
 	const indent = 14
 	line := fmt.Sprintf("  %-*s", indent-2, name)
 	for word := range strings.FieldsSeq(fmt.Sprintf(format, args...)) {
-		if len(line)+1+len(word) > width {
+		if len(line)+1+utf8.RuneCountInString(word) > width {
 			fmt.Fprintln(b.out, line)
 			line = strings.Repeat(" ", indent)
 		}
@@ -140,7 +141,7 @@ func (b *bulletin) row(name, format string, args ...any) {
 func counts(m map[string]int) string {
 	names := slices.SortedFunc(maps.Keys(m), func(a, b string) int { return cmp.Or(m[b]-m[a], strings.Compare(a, b)) })
 	for i, n := range names {
-		names[i] = fmt.Sprintf("%d %s", m[n], n)
+		names[i] = fmt.Sprintf("%d×%s", m[n], n)
 	}
 	return strings.Join(names, ", ")
 }
