@@ -45,8 +45,9 @@ const longestPause = 5 * time.Second
 // judge asks everybody.
 //
 // Needed is what the provider's meter says: while a client is there, from its first packet to its end, and for a cooldown
-// after that; while the machine boots or halts; and while a nemesis is at work that rouse can do nothing about, such as one
-// that kills or freezes it. To that comes the time after a stop that the provider refused.
+// after that; while the machine boots or halts; while a nemesis is at work that rouse can do nothing about, such as one
+// that kills or freezes it; and until rouse knows of a client's end that was lost on the way. To that comes the time after
+// a stop that the provider refused.
 func (t *Town) judge(r fakecloud.Reading, verdicts []crowd.Verdict) (*Result, error) {
 	t.judgeMeter(r)
 	if r.UnderClient > 0 {
@@ -61,6 +62,8 @@ func (t *Town) judge(r fakecloud.Reading, verdicts []crowd.Verdict) (*Result, er
 	}
 	t.cloud.end()
 	t.judgeLeftovers()
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	result := &Result{
 		Seed: t.Plan.Seed, Round: t.Plan.Round, Wakes: r.Starts, Runs: t.rouse.runs, Clients: map[crowd.Outcome]int{},
 		Billed: r.Billed, Needed: min(r.Billed, r.Needed+t.refused().Seconds()), Events: events, Faults: r.Faults,

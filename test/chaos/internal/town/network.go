@@ -29,19 +29,58 @@ func (t *Town) change(f func()) error {
 	return t.front.Set(t.weather)
 }
 
-// cut cuts an address off, and heals that again. What was lost meanwhile comes again after pauses that have grown with
-// the cut, so the machine may be needed for that long afterwards.
+// cut cuts an address off, and heals that again.
 func (t *Town) cut(addr, who string, a Act) (func() error, error) {
 	err := t.change(func() { t.weather.Cut = append(t.weather.Cut, addr) })
 	return func() error {
-		done := t.cloud.need(who + ", and what it lost")
-		time.AfterFunc(a.For, done)
+		go t.layGhosts(a.For, t.cloud.need(who+", and what it lost"))
 		return t.change(func() {
 			if i := slices.Index(t.weather.Cut, addr); i >= 0 {
 				t.weather.Cut = slices.Delete(t.weather.Cut, i, i+1)
 			}
 		})
 	}, err
+}
+
+// vanishedWithin is within what rouse has to notice that a client is not there any more whose end was lost.
+const vanishedWithin = 45 * time.Second
+
+// layGhosts needs the machine, after packets were lost, until rouse knows who has left. What was lost comes again after
+// pauses that have grown with the time it was lost for, but the reset of one who left comes only once.
+func (t *Town) layGhosts(least time.Duration, done func()) {
+	defer done()
+	time.Sleep(least)
+	for deadline := time.Now().Add(vanishedWithin); ; time.Sleep(100 * time.Millisecond) {
+		ghosts, err := t.ghosts()
+		switch {
+		case err != nil, len(ghosts) == 0:
+			return
+		case time.Now().After(deadline):
+			t.complain("rouse has not noticed within %v that these clients are gone: %v", vanishedWithin, ghosts)
+			return
+		}
+	}
+}
+
+// ghosts are rouse's connections with clients who have none any more.
+func (t *Town) ghosts() ([]string, error) {
+	peers, err := t.peers("sport", "=", fmt.Sprintf(":%d", frontPort)) // first: who comes meanwhile is in the second list
+	if err != nil || len(peers) == 0 {
+		return nil, err
+	}
+	there := map[string]bool{}
+	for _, house := range t.clients {
+		out, err := house.Output("ss", "-H", "-t", "-a", "-n")
+		if err != nil {
+			return nil, fmt.Errorf("listing connections: %w", err)
+		}
+		for line := range strings.Lines(out) {
+			if fields := strings.Fields(line); len(fields) >= 4 {
+				there[fields[3]] = true
+			}
+		}
+	}
+	return slices.DeleteFunc(peers, func(p string) bool { return there[p] }), nil
 }
 
 // cutClients cuts the clients of one house off, or those of all.
@@ -61,8 +100,7 @@ func cutTarget(_ context.Context, t *Town, a Act) (func() error, error) {
 func loss(_ context.Context, t *Town, a Act) (func() error, error) {
 	percent := 5 + a.Amount%26
 	return func() error {
-		done := t.cloud.need("loss, and what it lost")
-		time.AfterFunc(2*time.Second, done)
+		go t.layGhosts(2*time.Second, t.cloud.need("loss, and what it lost"))
 		return t.change(func() { t.weather.Loss = 0 })
 	}, t.change(func() { t.weather.Loss = percent })
 }
