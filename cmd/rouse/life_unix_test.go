@@ -171,7 +171,7 @@ func TestOnExitStopStopsTheTarget(t *testing.T) {
 func TestOnExitStopThatFailsIsToldAndFails(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
-	r := s.start("--on-exit=stop", "--start-timeout=1s", "--stop-timeout=1s")
+	r := s.start("--on-exit=stop", "--stop-timeout=3s")
 	c := r.dial()
 	c.ask("hello")
 	c.leave()

@@ -120,6 +120,20 @@ func TestLinkFreesWhoHasVanished(t *testing.T) {
 	}
 }
 
+// TestPatrolFailsALinkWhosePeerHasVanished: what the kernel says is what becomes of the link.
+func TestPatrolFailsALinkWhosePeerHasVanished(t *testing.T) {
+	onStand(t, func(s *stand) {
+		s.fill(s.client)
+		s.do(func() { s.link.patrol.vanished = func(peek.FD) (bool, error) { return false, nil } })
+		if n := s.round(); n != 1 {
+			t.Fatalf("%d links are followed", n)
+		}
+		s.do(func() { s.link.patrol.vanished = func(peek.FD) (bool, error) { return true, nil } })
+		s.round()
+		s.ends(EndBackendReset)
+	})
+}
+
 // TestLinkFreesWhoHasVanishedBehindBytesThatNobodyReads: they are in a pipe, in a copy and on the way.
 func TestLinkFreesWhoHasVanishedBehindBytesThatNobodyReads(t *testing.T) {
 	for _, gone := range []side{theClient, theBackend} {

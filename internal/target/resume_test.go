@@ -155,9 +155,9 @@ func TestStopOfADeadRouseIsBegunAgainUnlessItSucceeded(t *testing.T) {
 // A stop hook that says it is done proves nothing while somebody answers.
 func TestStopOfADeadRouseIsNotBelieved(t *testing.T) {
 	bubble(t, func(t *testing.T, m *machineRoom) {
+		m.upAt.Store(1)
 		s := m.takeUp(beingStopped, driver.Outcome{Action: "stop"}, lit)
 		defer s.close()
-		m.upAt.Store(1)
 		time.Sleep(20 * time.Minute)
 		s.expect(Stopped, 0, 1)
 	})
