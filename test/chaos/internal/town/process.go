@@ -20,6 +20,8 @@ func processNemeses() []nemesis {
 	return []nemesis{
 		{name: "kill", group: "rouse", least: 0, most: 0, excused: true, begin: kill},
 		{name: "kill-late", group: "rouse", least: 500 * time.Millisecond, most: 4 * time.Second, excused: true, begin: killLate},
+		{name: "kill-twice", group: "rouse", excused: true, begin: killTwice},
+		{name: "kill-mid-hook", group: "rouse", least: time.Second, most: 4 * time.Second, begin: killMidHook},
 		{name: "term", group: "rouse", least: 0, most: 0, excused: true, begin: term},
 		{name: "freeze", group: "rouse", least: 300 * time.Millisecond, most: 2 * time.Second, excused: true, mild: true, begin: freeze},
 		{name: "freeze-long", group: "rouse", least: 2500 * time.Millisecond, most: 5 * time.Second, excused: true, mild: true, begin: freeze},
@@ -29,6 +31,7 @@ func processNemeses() []nemesis {
 		{name: "freeze-cloud", group: "cloud", least: 300 * time.Millisecond, most: 3 * time.Second, excused: true, begin: freezeCloud},
 		{name: "kill-hook", group: "hook", least: 0, most: 3 * time.Second, begin: hunter("hook", isHook)},
 		{name: "kill-keeper", group: "hook", least: 0, most: 3 * time.Second, begin: hunter("keeper", isKeeper)},
+		{name: "freeze-hook", group: "hook", least: time.Second, most: 4 * time.Second, excused: true, begin: freezeHook},
 	}
 }
 
@@ -38,6 +41,29 @@ func kill(_ context.Context, t *Town, _ Act) (func() error, error) {
 	defer t.rouse.turn.Unlock()
 	t.rouse.kill()
 	return nil, t.rouse.start()
+}
+
+// killTwice kills the new one as well, while it takes up what the old one has left.
+func killTwice(ctx context.Context, t *Town, a Act) (func() error, error) {
+	t.rouse.turn.Lock()
+	defer t.rouse.turn.Unlock()
+	t.rouse.kill()
+	if err := t.rouse.start(); err != nil {
+		return nil, err
+	}
+	sleep(ctx, time.Duration(a.Amount%200)*time.Millisecond)
+	t.rouse.kill()
+	return nil, t.rouse.start()
+}
+
+// killMidHook kills rouse while a hook runs, or when it has just ended.
+func killMidHook(ctx context.Context, t *Town, a Act) (func() error, error) {
+	if len(await(ctx, isHook, a.For)) == 0 {
+		return nil, nil
+	}
+	sleep(ctx, time.Duration(a.Amount%600)*time.Millisecond)
+	defer t.cloud.need(a.Nemesis)()
+	return kill(ctx, t, a)
 }
 
 // killLate lets the new one come after a while.
@@ -91,6 +117,8 @@ func spoilState(_ context.Context, t *Town, a Act) (func() error, error) {
 	defer t.rouse.turn.Unlock()
 	t.rouse.kill()
 	t.awaitNoHook() // who runs it is written there as well
+	// It does not know the machine's address any more, and so asks for a while whether it runs.
+	time.AfterFunc(4*time.Second, t.cloud.need("what was known of it is lost"))
 	files, err := filepath.Glob(filepath.Join(t.state, "*"))
 	if err != nil {
 		return nil, err
@@ -169,22 +197,50 @@ func freezeCloud(_ context.Context, t *Town, _ Act) (func() error, error) {
 // hunter kills the first process of a kind that it meets, within the time of its act.
 func hunter(what string, is func(cmdline []byte) bool) func(context.Context, *Town, Act) (func() error, error) {
 	return func(ctx context.Context, t *Town, a Act) (func() error, error) {
-		hunt, cancel := context.WithTimeout(ctx, a.For)
-		defer cancel()
-		for ; hunt.Err() == nil; sleep(hunt, 2*time.Millisecond) {
-			prey := find(is)
-			if len(prey) == 0 {
-				continue
-			}
-			pid := prey[a.Amount%len(prey)]
-			if err := syscall.Kill(pid, syscall.SIGKILL); err == nil {
-				t.tell(fmt.Sprintf("killed the %s %d", what, pid))
-				time.AfterFunc(time.Second, t.cloud.need("the "+what+" was killed")) // if it was to stop the machine, that is tried again
-				return nil, nil
-			}
+		prey := await(ctx, is, a.For)
+		if len(prey) == 0 {
+			return nil, nil
+		}
+		pid := prey[a.Amount%len(prey)]
+		if err := syscall.Kill(pid, syscall.SIGKILL); err == nil {
+			t.tell(fmt.Sprintf("killed the %s %d", what, pid))
+			time.AfterFunc(time.Second, t.cloud.need("the "+what+" was killed")) // if it was to stop the machine, that is tried again
 		}
 		return nil, nil
 	}
+}
+
+// freezeHook stops a hook's process, its keeper, or both.
+func freezeHook(ctx context.Context, t *Town, a Act) (func() error, error) {
+	var frozen []int
+	if prey := await(ctx, isHook, a.For); a.Amount%3 != 0 {
+		frozen = append(frozen, prey...)
+	}
+	if a.Amount%3 != 1 {
+		frozen = append(frozen, find(isKeeper)...)
+	}
+	for _, pid := range frozen {
+		_ = syscall.Kill(pid, syscall.SIGSTOP)
+	}
+	t.tell(fmt.Sprintf("froze %v", frozen))
+	return func() error {
+		for _, pid := range frozen {
+			_ = syscall.Kill(pid, syscall.SIGCONT)
+		}
+		return nil
+	}, nil
+}
+
+// await waits for a process of a kind. Without one it returns none, when its time is over.
+func await(ctx context.Context, is func(cmdline []byte) bool, d time.Duration) []int {
+	ctx, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	for ; ctx.Err() == nil; sleep(ctx, 2*time.Millisecond) {
+		if found := find(is); len(found) > 0 {
+			return found
+		}
+	}
+	return nil
 }
 
 func isHook(cmdline []byte) bool {
