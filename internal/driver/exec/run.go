@@ -198,6 +198,9 @@ func (d *Driver) direct(ctx context.Context, j job, out claimed) error {
 	if j.lasts && p.gone {
 		d.removeRecord()
 	}
+	if !j.lasts && errors.Is(err, driver.ErrDetach) {
+		d.asked = p
+	}
 	return err
 }
 
