@@ -124,6 +124,9 @@ func spoilState(_ context.Context, t *Town, a Act) (func() error, error) {
 		return nil, err
 	}
 	for _, path := range files {
+		if filepath.Base(path) == filler {
+			continue
+		}
 		if err := spoil(path, a.Amount); err != nil {
 			return nil, err
 		}

@@ -23,9 +23,12 @@ func resourceNemeses() []nemesis {
 	}
 }
 
+// filler is what fills the disk.
+const filler = "filler"
+
 // diskFull fills the disk of rouse's state.
 func diskFull(_ context.Context, t *Town, _ Act) (func() error, error) {
-	path := filepath.Join(t.state, "filler")
+	path := filepath.Join(t.state, filler)
 	f, err := os.Create(path)
 	if err != nil {
 		return nil, err
