@@ -111,7 +111,7 @@ func (b *bulletin) verdict(s *sum) string {
 	switch {
 	case len(s.bad)+len(s.broken) > 0:
 		return b.paint("1;31", fmt.Sprintf("%d rounds were bad, %d could not be judged", len(s.bad), len(s.broken)))
-	case s.leak() > mostLeak:
+	case s.leaks():
 		return b.paint("1;31", "too much was billed for nobody")
 	}
 	return b.paint("1;32", "all is well")

@@ -37,8 +37,12 @@ type sum struct {
 	dir      string // of what was kept; empty if nothing was
 }
 
-// mostLeak is how much more than it was needed a machine may run, over all rounds.
-const mostLeak = 1.05
+// mostLeak is how much more than it was needed a machine may run, over all rounds. Beyond that a few seconds are no
+// matter: in few rounds a single pause between two tries would count for too much.
+const (
+	mostLeak = 1.05
+	noMatter = 5.0 // seconds
+)
 
 // noticeable is a leak of one round that is worth a look. It is no violation: what a hook takes to run counts for much
 // in a short round.
@@ -59,7 +63,10 @@ func (s *sum) leak() float64 {
 	return s.billed / s.needed
 }
 
-func (s *sum) failed() bool { return len(s.bad) > 0 || len(s.broken) > 0 || s.leak() > mostLeak }
+// leaks says whether too much was billed.
+func (s *sum) leaks() bool { return s.billed > mostLeak*s.needed+noMatter }
+
+func (s *sum) failed() bool { return len(s.bad) > 0 || len(s.broken) > 0 || s.leaks() }
 
 // add counts one round.
 func (s *sum) add(r *town.Result) {
