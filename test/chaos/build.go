@@ -25,10 +25,10 @@ type programs struct {
 }
 
 // build builds the programs.
-func build(ctx context.Context, dir string, race bool, say func(string)) (programs, error) {
+func (s settings) build(ctx context.Context, dir string, say func(string)) (programs, error) {
 	p := programs{rouse: filepath.Join(dir, "rouse"), cloud: filepath.Join(dir, "fakecloud")}
 	say("building rouse and the cloud; the first time this takes a minute or two")
-	flags, err := flagsFor(ctx, dir, race)
+	flags, err := flagsFor(ctx, dir, s.race)
 	if err != nil {
 		say(err.Error())
 	}

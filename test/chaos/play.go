@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"sync"
@@ -122,20 +123,19 @@ func (s settings) play(ctx context.Context, told func(*town.Result, error), say 
 		}
 	}
 	defer tidy()
-	programs, err := build(ctx, dir, s.race, say)
-	if err != nil {
+	st := stage{settings: s, dir: dir}
+	if st.programs, err = s.build(ctx, dir, say); err != nil {
 		return nil, err
 	}
-	tools, err := try(ctx, dir, programs)
-	if err != nil {
+	if st.tools, err = st.try(ctx); err != nil {
 		return nil, err
 	}
-	for _, line := range tools.LeftOut() {
+	for _, line := range st.tools.LeftOut() {
 		say("left out: " + line)
 	}
 	var mu sync.Mutex
 	s.each(ctx, func(round int) {
-		r, err := s.round(ctx, round, dir, programs, tools)
+		r, err := st.round(ctx, round)
 		mu.Lock()
 		defer mu.Unlock()
 		if ctx.Err() != nil {
@@ -184,54 +184,57 @@ func (s settings) each(ctx context.Context, f func(round int)) {
 	workers.Wait()
 }
 
+// A stage is where rounds are played.
+type stage struct {
+	settings
+	dir      string
+	programs programs
+	tools    town.Tools
+}
+
 // round plays one round in a cell of its own.
-func (s settings) round(ctx context.Context, round int, dir string, p programs, tools town.Tools) (*town.Result, error) {
-	place := filepath.Join(dir, fmt.Sprintf("round-%d", round))
-	if err := os.MkdirAll(place, 0o755); err != nil {
-		return nil, err
-	}
+func (st *stage) round(ctx context.Context, round int) (*town.Result, error) {
+	place := filepath.Join(st.dir, fmt.Sprintf("round-%d", round))
 	group := newGroup()
 	defer removeGroup(group)
-	ctx, cancel := context.WithTimeoutCause(ctx, s.limit, fmt.Errorf("it took longer than %v", s.limit))
+	ctx, cancel := context.WithTimeoutCause(ctx, st.limit, fmt.Errorf("it took longer than %v", st.limit))
 	defer cancel()
-	plan := town.NewPlan(s.seed, round)
-	var said bytes.Buffer
-	result := new(town.Result)
-	err := inCell(ctx, place, &said, task{Town: town.Options{
-		Plan: plan, Rouse: p.rouse, Cloud: p.cloud, Jump: p.jump, Dir: place, Cgroup: group, Tools: tools, Talk: s.talk,
+	plan, result := town.NewPlan(st.seed, round), new(town.Result)
+	err := inCell(ctx, task{Town: town.Options{
+		Plan: plan, Rouse: st.programs.rouse, Cloud: st.programs.cloud, Jump: st.programs.jump,
+		Dir: place, Cgroup: group, Tools: st.tools, Talk: st.talk,
 	}}, result)
 	if err != nil {
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)
 		}
-		return nil, fmt.Errorf("seed %d, round %d (%v) could not be judged: %w: %s (see %s)", s.seed, round, plan.Names(), err, bytes.TrimSpace(said.Bytes()), place)
+		return nil, fmt.Errorf("seed %d, round %d (%v) could not be judged: %w (see %s)", st.seed, round, plan.Names(), err, place)
 	}
-	if len(result.Violations) == 0 && !s.keep && leak(result) < noticeable {
+	if len(result.Violations) == 0 && !st.keep && leak(result) < noticeable {
 		_ = os.RemoveAll(place)
 	}
 	return result, nil
 }
 
 // try looks which tools there are.
-func try(ctx context.Context, dir string, p programs) (town.Tools, error) {
-	place := filepath.Join(dir, "try")
-	if err := os.MkdirAll(place, 0o755); err != nil {
-		return nil, err
-	}
+func (st *stage) try(ctx context.Context) (town.Tools, error) {
+	place := filepath.Join(st.dir, "try")
 	defer os.RemoveAll(place)
 	group := newGroup()
 	defer removeGroup(group)
-	var said bytes.Buffer
 	var tools town.Tools
-	err := inCell(ctx, place, &said, task{Try: true, Town: town.Options{Cgroup: group, Jump: p.jump}}, &tools)
-	if err != nil {
-		return nil, fmt.Errorf("making a cell with a network: %w: %s", err, bytes.TrimSpace(said.Bytes()))
+	if err := inCell(ctx, task{Try: true, Town: town.Options{Dir: place, Cgroup: group, Jump: st.programs.jump}}, &tools); err != nil {
+		return nil, fmt.Errorf("making a cell with a network: %w", err)
 	}
 	return tools, nil
 }
 
-// inCell lets a cell do a task, and reads its result.
-func inCell(ctx context.Context, place string, said *bytes.Buffer, t task, result any) error {
+// inCell lets a cell do a task, and reads its result. The error has what was said there.
+func inCell(ctx context.Context, t task, result any) error {
+	place := t.Town.Dir
+	if err := os.MkdirAll(place, 0o755); err != nil {
+		return err
+	}
 	data, err := json.MarshalIndent(t, "", "\t")
 	if err != nil {
 		return err
@@ -239,17 +242,23 @@ func inCell(ctx context.Context, place string, said *bytes.Buffer, t task, resul
 	if err := os.WriteFile(filepath.Join(place, taskFile), data, 0o644); err != nil {
 		return err
 	}
-	job := cell.Job{Args: []string{place}, Output: os.Stdout, Errors: said}
+	var said bytes.Buffer
+	job := cell.Job{Args: []string{place}, Output: os.Stdout, Errors: &said}
 	if t.Town.Talk {
-		job.Errors = os.Stderr
+		job.Errors = io.MultiWriter(&said, os.Stderr)
 	}
 	if err := cell.Run(ctx, job); err != nil {
-		return err
+		return fmt.Errorf("%w: %s", err, lastLine(said.Bytes()))
 	}
 	if data, err = os.ReadFile(filepath.Join(place, resultFile)); err != nil {
 		return err
 	}
 	return json.Unmarshal(data, result)
+}
+
+func lastLine(b []byte) []byte {
+	b = bytes.TrimSpace(b)
+	return b[bytes.LastIndexByte(b, '\n')+1:]
 }
 
 // work is what runs in a cell.

@@ -32,17 +32,17 @@ type cloud struct {
 }
 
 // openCloud starts the cloud in the house of the targets, and returns when it answers.
-func openCloud(p Plan, binary, dir string, house *street.House) (*cloud, error) {
-	socket := filepath.Join(dir, "cloud.sock")
+func openCloud(o Options, house *street.House) (*cloud, error) {
+	p, socket := o.Plan, filepath.Join(o.Dir, "cloud.sock")
 	args := []string{
-		"serve", "--socket", socket, "--log", filepath.Join(dir, cloudLog),
+		"serve", "--socket", socket, "--log", filepath.Join(o.Dir, cloudLog),
 		fmt.Sprintf("--machine=%s=%s:%d", machine, house.Addr, machinePort), fmt.Sprintf("--seed=%d", p.Seed),
 		"--boot=" + p.Boot.String(), "--late=" + p.Late.String(), "--halt=" + p.Halt.String(),
 		"--allowance=" + (p.Cooldown + hookTime).String(),
 		fmt.Sprintf("--moves=%t", p.Moves), fmt.Sprintf("--stops-pending=%t", p.StopsPending), fmt.Sprintf("--forwarder=%t", p.Forwarder),
 	}
-	c := &cloud{Client: remote.Dial(socket), cmd: exec.Command(binary, args...), over: make(chan struct{})}
-	c.cmd.Dir = dir
+	c := &cloud{Client: remote.Dial(socket), cmd: exec.Command(o.Cloud, args...), over: make(chan struct{})}
+	c.cmd.Dir = o.Dir
 	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	var said bytes.Buffer
 	c.cmd.Stderr = &said

@@ -37,13 +37,19 @@ type rouse struct {
 	turn sync.Mutex // whoever ends, stops or restarts it holds this meanwhile
 
 	mu     sync.Mutex // guards what follows
-	cmd    *exec.Cmd
-	ready  chan struct{} // closed when this run takes clients
-	over   chan struct{} // closed when this run has ended
-	wanted bool          // this run is to go on
-	dead   []span        // when nobody was there; the last may be open
-	deaths []death       // that nobody had asked for
+	now    *life      // nil before the first
+	wanted bool       // it is to go on
+	dead   []span     // when nobody was there; the last may be open
+	deaths []death    // that nobody had asked for
 	runs   int
+}
+
+// A life is one run of rouse.
+type life struct {
+	cmd   *exec.Cmd
+	log   *os.File
+	ready chan struct{} // closed when it takes clients
+	over  chan struct{} // closed when it has ended
 }
 
 // A span is from begin to end; a zero end is still to come.
@@ -59,13 +65,13 @@ type death struct {
 func (r *rouse) start() error {
 	deadline := time.Now().Add(startPatience)
 	for {
-		ready, over, err := r.launch()
+		l, err := r.launch()
 		if err == nil {
 			select {
-			case <-ready:
+			case <-l.ready:
 				r.arrived()
 				return nil
-			case <-over:
+			case <-l.over:
 				err = errors.New("it ended")
 			case <-time.After(time.Until(deadline)):
 				return fmt.Errorf("rouse does not take clients within %v", startPatience)
@@ -79,33 +85,31 @@ func (r *rouse) start() error {
 }
 
 // launch starts a run.
-func (r *rouse) launch() (ready, over chan struct{}, err error) {
-	cmd := exec.Command(r.binary, r.args...)
+func (r *rouse) launch() (*life, error) {
+	l := &life{cmd: exec.Command(r.binary, r.args...), ready: make(chan struct{}), over: make(chan struct{})}
 	if r.offset > 0 {
-		cmd = exec.Command("unshare", append(append(otherClock(int(r.offset.Seconds())), r.binary), r.args...)...)
+		l.cmd = exec.Command("unshare", append(append(otherClock(int(r.offset.Seconds())), r.binary), r.args...)...)
 	}
-	cmd.Dir = r.dir
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Env = append(os.Environ(), "GOTRACEBACK=all")
-	stderr, err := cmd.StderrPipe()
+	l.cmd.Dir = r.dir
+	l.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	l.cmd.Env = append(os.Environ(), "GOTRACEBACK=all")
+	stderr, err := l.cmd.StderrPipe()
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	log, err := os.OpenFile(filepath.Join(r.dir, "rouse.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
-	if err != nil {
-		return nil, nil, err
+	if l.log, err = os.OpenFile(filepath.Join(r.dir, "rouse.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644); err != nil {
+		return nil, err
 	}
-	if err := r.enter(cmd); err != nil {
-		log.Close()
-		return nil, nil, err
+	if err := r.enter(l.cmd); err != nil {
+		l.log.Close()
+		return nil, err
 	}
-	ready, over = make(chan struct{}), make(chan struct{})
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.cmd, r.ready, r.over, r.wanted = cmd, ready, over, true
+	r.now, r.wanted = l, true
 	r.runs++
-	go r.follow(cmd, stderr, log, ready, over)
-	return ready, over, nil
+	go r.follow(l, stderr)
+	return l, nil
 }
 
 // enter starts the process in its house, and in its control group from its first thread on.
@@ -124,41 +128,39 @@ func (r *rouse) enter(cmd *exec.Cmd) error {
 }
 
 // follow copies the log of a run, and notices its end.
-func (r *rouse) follow(cmd *exec.Cmd, stderr io.Reader, log *os.File, ready, over chan struct{}) {
-	defer log.Close()
+func (r *rouse) follow(l *life, stderr io.Reader) {
+	defer l.log.Close()
 	lines := bufio.NewReader(stderr)
 	for told := false; ; {
 		line, err := lines.ReadBytes('\n')
-		_, _ = log.Write(line)
+		_, _ = l.log.Write(line)
 		if !told && bytes.Contains(line, []byte(`"msg":"listening for clients"`)) {
 			told = true
-			close(ready)
+			close(l.ready)
 		}
 		if err != nil {
 			break
 		}
 	}
-	err := cmd.Wait()
-	r.ended(cmd, err, over)
+	how := "exit status 0"
+	if err := l.cmd.Wait(); err != nil {
+		how = err.Error()
+	}
+	r.ended(l, how)
 }
 
 // ended accounts for the end of a run. One that nobody wanted is begun anew.
-func (r *rouse) ended(cmd *exec.Cmd, err error, over chan struct{}) {
-	how := "exit status 0"
-	if err != nil {
-		how = err.Error()
-	}
+func (r *rouse) ended(l *life, how string) {
 	r.mu.Lock()
-	surprise := r.wanted && r.cmd == cmd
-	took := isClosed(r.ready)
+	surprise := r.wanted && r.now == l
 	if surprise {
 		r.wanted = false
 		r.deaths = append(r.deaths, death{time.Now(), how})
 		r.vanished()
 	}
 	r.mu.Unlock()
-	close(over)
-	if surprise && took {
+	close(l.over)
+	if surprise && isClosed(l.ready) { // else whoever starts it sees to it
 		r.tell("rouse has ended by itself: " + how)
 		go r.revive()
 	}
@@ -208,20 +210,20 @@ func (r *rouse) arrived() {
 func (r *rouse) pid() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.cmd == nil || isClosed(r.over) {
+	if r.now == nil || isClosed(r.now.over) {
 		return 0
 	}
-	return r.cmd.Process.Pid
+	return r.now.cmd.Process.Pid
 }
 
 // signal sends a signal to the run of now.
 func (r *rouse) signal(s syscall.Signal) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.cmd == nil {
+	if r.now == nil {
 		return os.ErrProcessDone
 	}
-	return r.cmd.Process.Signal(s)
+	return r.now.cmd.Process.Signal(s)
 }
 
 // kill ends it as a crash does.
@@ -249,8 +251,8 @@ func (r *rouse) end() error {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if code := r.cmd.ProcessState.ExitCode(); code != 0 {
-		return fmt.Errorf("rouse ended after SIGTERM with %v", r.cmd.ProcessState)
+	if state := r.now.cmd.ProcessState; state.ExitCode() != 0 {
+		return fmt.Errorf("rouse ended after SIGTERM with %v", state)
 	}
 	return nil
 }
@@ -261,5 +263,5 @@ func (r *rouse) unwant() (over chan struct{}) {
 	defer r.mu.Unlock()
 	r.wanted = false
 	r.vanished()
-	return r.over
+	return r.now.over
 }

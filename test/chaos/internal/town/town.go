@@ -139,7 +139,7 @@ func (t *Town) open() (err error) {
 	if err := t.writeHooks(); err != nil {
 		return err
 	}
-	if t.cloud, err = openCloud(t.Plan, t.Cloud, t.Dir, t.back); err != nil {
+	if t.cloud, err = openCloud(t.Options, t.back); err != nil {
 		return err
 	}
 	t.rouse = t.newRouse()
