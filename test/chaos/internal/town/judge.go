@@ -88,8 +88,11 @@ func (t *Town) judge(r fakecloud.Reading, verdicts []crowd.Verdict) (*Result, er
 
 // judgeMeter reads the provider's own account.
 func (t *Town) judgeMeter(r fakecloud.Reading) {
-	if r.Overlaps > 0 || r.StatusOverlaps > 0 {
-		t.complain("%d operations overlapped, and %d status calls", r.Overlaps, r.StatusOverlaps)
+	if r.Overlaps > 0 {
+		t.complain("%d operations overlapped", r.Overlaps)
+	}
+	if r.StatusOverlaps > 0 && t.rouse.runs < 2 { // a status hook has no keeper: one of a rouse that was killed may live on
+		t.complain("%d status hooks ran beside others", r.StatusOverlaps)
 	}
 	if r.StrangerBytes > 0 {
 		t.complain("a stranger got %d bytes", r.StrangerBytes)

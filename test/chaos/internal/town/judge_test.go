@@ -71,7 +71,12 @@ func TestTheMeterIsBelieved(t *testing.T) {
 			t.Errorf("%s: complaints %q", name, town.complaints)
 		}
 	}
-	town := tribunal(t)
+	town := tribunal(t, "kill")
+	town.rouse.runs = 2
+	if town.judgeMeter(fakecloud.Reading{StatusOverlaps: 1}); len(town.complaints) > 0 {
+		t.Errorf("complaints of the status hook of a killed rouse: %q", town.complaints)
+	}
+	town = tribunal(t)
 	if town.judgeMeter(fakecloud.Reading{Starts: 3, Stops: 3}); len(town.complaints) > 0 {
 		t.Errorf("complaints of nothing: %q", town.complaints)
 	}
