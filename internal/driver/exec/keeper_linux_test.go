@@ -213,6 +213,40 @@ func TestHookOfAKilledKeeperIsOutlasted(t *testing.T) {
 	}
 }
 
+// On a full disk there is no record of the hook, but rouse has been told its process.
+func TestHookOfAKilledKeeperIsOutlastedWithoutARecord(t *testing.T) {
+	began := make(chan HookRun, 10)
+	r := newRig(t, "told", Options{Told: func(run HookRun) { began <- run }})
+	if err := os.MkdirAll(r.recordPath+".tmp/in-the-way", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	result := make(chan error, 1)
+	go func() {
+		_, err := r.Start(t.Context(), anOp)
+		result <- err
+	}()
+	hook := (<-began).PID
+	if exists(r.recordPath) {
+		t.Fatal("there is a record")
+	}
+	if err := syscall.Kill(parent(t, hook), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() bool {
+		return len(result) > 0 || strings.Contains(r.log.String(), "waiting for a hook that was left running")
+	})
+	if len(result) > 0 {
+		t.Fatalf("the start ended while its hook ran: %v", <-result)
+	}
+	r.touch("go")
+	if err := <-result; !errors.Is(err, driver.ErrTemporary) {
+		t.Errorf("error is %v", err)
+	}
+	if run := <-began; !run.Ended || run.PID != hook {
+		t.Errorf("told of %+v, not of the end of %d", run, hook)
+	}
+}
+
 func TestHookWhoseRouseAndKeeperWereKilledIsOutlasted(t *testing.T) {
 	r := newRig(t, "traces", Options{})
 	rouse := r.begun("told", 0)

@@ -45,6 +45,7 @@ type kept struct {
 	said    chan message // from hear, which closes it when the keeper has ended
 	died    error        // how the keeper ended; to be read once said is closed
 	pid     int          // of the hook; 0: the keeper has not said it
+	process record       // of the hook, in case the keeper cannot write it down
 	tail    tail
 	begun   time.Time
 }
@@ -221,6 +222,7 @@ func (d *Driver) attend(ctx context.Context, k *kept) (left, error) {
 				return left{}, k.cutOff(ctx, k.pid)
 			case m.PID != 0:
 				k.pid = m.PID
+				k.process = recordOf(ctx, k.job, m.PID, k.begun)
 				d.tell(HookRun{Hook: k.event, PID: k.pid, Epoch: k.op.Epoch})
 				if err := k.point("hook-begun"); err != nil {
 					_ = k.tell(order{Cause: err.Error()})
@@ -293,6 +295,12 @@ func (d *Driver) unheard(ctx context.Context, k *kept) (left, error) {
 	held, err := d.settle(ctx)
 	if err != nil {
 		return left{}, err
+	}
+	if k.process.runs() { // it could not be written down, say on a full disk
+		if err := d.outlast(ctx, k.process); err != nil {
+			held.free()
+			return left{}, err
+		}
 	}
 	o, err := d.readOutcome()
 	held.free()
