@@ -168,6 +168,7 @@ func TestNothingIsLeft(t *testing.T) {
 			}
 			_ = cmd.Wait()
 			awaitNone(t, dir)
+			awaitNoGroup(t, cmd.Process.Pid)
 			if after := traces(t); !slices.Equal(before, after) {
 				t.Errorf("before it there were\n%s\nand after it\n%s", strings.Join(before, "\n"), strings.Join(after, "\n"))
 			}
@@ -220,6 +221,24 @@ func awaitNone(t *testing.T, dir string) {
 		case <-ctx.Done():
 			t.Fatalf("processes were left:\n%s", strings.Join(left, "\n"))
 		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// awaitNoGroup waits until the control groups of a process are gone. They are all that kill -9 leaves, and the next run
+// removes them, as soon as the kernel has forgotten their last processes.
+func awaitNoGroup(t *testing.T, pid int) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		sweepGroups()
+		left, err := filepath.Glob(filepath.Join(parentGroup(), fmt.Sprintf("rouse-chaos-%d-*", pid)))
+		switch {
+		case err != nil:
+			t.Fatal(err)
+		case len(left) == 0:
+			return
+		case time.Now().After(deadline):
+			t.Fatalf("control groups were left: %q", left)
 		}
 	}
 }
