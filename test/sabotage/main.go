@@ -137,7 +137,7 @@ func (r runner) try(ctx context.Context, n int, m mutation) verdict {
 	defer cancel()
 	args := []string{"test", "-overlay=" + overlay, "-count=1", "-failfast", "-timeout=90s", "-vet=off"}
 	if !r.all && m.catcher != "" {
-		args = append(args, "-run=^"+m.catcher+"$")
+		args = append(args, "-run=^("+m.catcher+")$", "-timeout=30s") // some catch by hanging
 	}
 	cmd := exec.CommandContext(ctx, "go", append(args, "./"+m.dir())...)
 	cmd.Dir = r.root
