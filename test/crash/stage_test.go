@@ -246,14 +246,10 @@ func (s *stage) judge() {
 	switch {
 	case err != nil:
 		s.t.Fatal(err)
-	case r.State != fakecloud.Stopped, r.Stranded:
-		s.t.Errorf("the machine is left %v", r.State)
-	case r.Overlaps > 0:
-		s.t.Errorf("%d operations at the same time as another", r.Overlaps)
-	case r.UnderClient > 0:
-		s.t.Errorf("%d stops under a client", r.UnderClient)
-	case r.StrangerBytes > 0:
-		s.t.Errorf("%d bytes went to a stranger", r.StrangerBytes)
+	case r.State != fakecloud.Stopped, r.Stranded, r.Overlaps+r.UnderClient > 0, r.StrangerBytes > 0, r.Wanted > 0, len(r.Problems) > 0:
+		s.t.Errorf("the judge says: %+v", r)
+	case r.Starts == 0:
+		s.t.Error("the machine was never started")
 	}
 	report, err := trace.CheckFiles([]string{s.path("trace.jsonl")}, trace.CheckOptions{})
 	if err != nil {
