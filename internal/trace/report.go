@@ -18,6 +18,7 @@ type Place struct {
 	Line int    `json:"line"`
 }
 
+// String is FILE:LINE, as editors take it.
 func (p Place) String() string { return fmt.Sprintf("%s:%d", p.File, p.Line) }
 
 func (l *Line) place() Place { return Place{l.File, l.Number} }
