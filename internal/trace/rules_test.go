@@ -47,7 +47,7 @@ func TestLostLinesExcuse(t *testing.T) {
 	r := check(t, awake+`
 		30s trace lost lost=7
 		31s state changed from=stopping to=starting epoch=3
-		31s operation begun operation=start epoch=3
+		31s operation begun operation=start epoch=3 waiting=1
 		32s client ended client=c7
 		33s operation ended operation=start epoch=3
 		33s state changed from=starting to=ready epoch=3
@@ -81,7 +81,7 @@ func TestAHookWhoseEndNobodyToldIsAWarning(t *testing.T) {
 		2s operation begun operation=check epoch=1
 		2s operation ended operation=check epoch=1
 		2s state changed from=unknown to=starting epoch=2
-		2s operation begun operation=start epoch=2
+		2s operation begun operation=start epoch=2 waiting=1
 		2s hook begun operation=start epoch=2 pid=60`, CheckOptions{Without: []string{ruleFlapping}})
 	if !r.OK() || len(r.Findings) != 1 || r.Findings[0].Rule != ruleHookEnd {
 		t.Errorf("want one warning:\n%s", r)
