@@ -75,6 +75,21 @@ func TestFlappingIsAWarning(t *testing.T) {
 	}
 }
 
+// TestWarningsHideNoViolation, neither from people nor from programs, however many they are.
+func TestWarningsHideNoViolation(t *testing.T) {
+	var r Report
+	for range 2 * mostFindings {
+		r.add(Finding{Rule: ruleFlapping, Warning: true})
+	}
+	if !r.OK() || r.verdict() != "fine: no rule was broken, 2000 warnings" {
+		t.Errorf("warnings alone: %s", r.verdict())
+	}
+	r.add(Finding{Rule: ruleNoStopUnder, Text: "the one"})
+	if r.OK() || r.verdict() != "not fine: 1 violation, 2000 warnings" || !strings.Contains(r.String(), "the one") || r.Unlisted != mostFindings {
+		t.Errorf("with a violation: %v, %d unlisted, %s", r.OK(), r.Unlisted, r.verdict())
+	}
+}
+
 func TestAHookWhoseEndNobodyToldIsAWarning(t *testing.T) {
 	r := check(t, waking[:strings.LastIndex(waking, "2s")]+`
 		2s rouse began run=7
