@@ -190,6 +190,9 @@ func (w *Writer) take(it item) {
 		l = &of
 	}
 	w.add(l, 1)
+	if len(w.buf) >= batchBytes { // not in between: a line that follows a torn one must be that of what is missing
+		w.flush()
+	}
 }
 
 // tellRest tells of what found no room behind all that was queued. Nobody may come behind it who would tell.
@@ -220,9 +223,6 @@ func (w *Writer) add(l *Line, carries int64) {
 	}
 	w.buf = append(append(w.buf, b...), '\n')
 	w.carries = append(w.carries, carries)
-	if len(w.buf) >= batchBytes {
-		w.flush()
-	}
 }
 
 // flush writes the buffer, in one call. After a write that failed, the lines that are

@@ -303,6 +303,30 @@ func TestLinesThatAFullDiskHasTakenAreNotMissing(t *testing.T) {
 	}
 }
 
+// TestWhatIsMissingIsToldBeforeALineThatFollowsATornOne: whoever reads it takes the file for none of ours else.
+func TestWhatIsMissingIsToldBeforeALineThatFollowsATornOne(t *testing.T) {
+	var d disk
+	w := newWriter(&d, Options{}, false)
+	w.take(<-w.queue)
+	w.flush()
+	client := event.Event{Kind: event.ClientWaits}
+	w.take(item{event: client})
+	client.Client = strings.Repeat("x", batchBytes-2*len(w.buf)-len(`"client":"",`)-1)
+	w.take(item{event: client}) // one byte more, and it is written
+	if len(w.buf) != batchBytes-1 {
+		t.Fatalf("%d bytes wait to be written", len(w.buf))
+	}
+	d.fail = 1
+	w.take(item{lost: 1, event: event.Event{Kind: event.ClientLeft}})
+	w.flush()
+	w.take(item{event: event.Event{Kind: event.ClientLeft}})
+	w.flush()
+	all := read(t, d.Bytes())
+	if got := kinds(all); got != "rouse began, trace lost, client left" || all[1].Lost != 4 {
+		t.Errorf("wrote %s, %d lost", got, all[1].Lost)
+	}
+}
+
 func TestAPauseIsTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var d disk
