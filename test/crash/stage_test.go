@@ -248,8 +248,6 @@ func (s *stage) judge() {
 		s.t.Fatal(err)
 	case r.State != fakecloud.Stopped, r.Stranded, r.Overlaps+r.UnderClient > 0, r.StrangerBytes > 0, r.Wanted > 0, len(r.Problems) > 0:
 		s.t.Errorf("the judge says: %+v", r)
-	case r.Starts == 0:
-		s.t.Error("the machine was never started")
 	}
 	report, err := trace.CheckFiles([]string{s.path("trace.jsonl")}, trace.CheckOptions{})
 	if err != nil {
