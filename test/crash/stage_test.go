@@ -140,7 +140,7 @@ func (s *stage) begin() bool {
 	}
 	defer log.Close()
 	s.cmd = exec.Command(rouse, args...)
-	s.cmd.Dir, s.cmd.Stdout, s.cmd.Stderr = s.dir, log, log
+	s.cmd.Dir, s.cmd.Stdout, s.cmd.Stderr, s.cmd.SysProcAttr = s.dir, log, log, tied()
 	s.cmd.Env = append(os.Environ(), "ROUSE_FAILPOINT="+s.plan, "ROUSE_FAILPOINT_ONCE="+s.path("happened"), "ROUSE_FAILPOINT_LOG="+s.path("points"))
 	if err := s.cmd.Start(); err != nil {
 		s.t.Error(err)
