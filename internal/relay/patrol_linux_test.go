@@ -20,14 +20,15 @@ func (d do) Do() { d() }
 // A stand is a link on a loop of its own, with a patrol that the test sends round.
 type stand struct {
 	*rig
-	loop *loop.Loop
+	loop *loop.Loop // that the link is on
+	next *loop.Loop // that it may move to
 	link *linked
 }
 
 // onStand runs f with a link that relays.
 func onStand(t *testing.T, f func(*stand)) {
 	t.Helper()
-	g, err := loop.New(loop.Options{Pipes: pipes})
+	g, err := loop.New(loop.Options{Loops: 2, Pipes: pipes})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,8 +37,8 @@ func onStand(t *testing.T, f func(*stand)) {
 	defer g.Stop()
 	client, near := loopback(t)
 	far, backend := loopback(t)
-	s := &stand{rig: &rig{t: t, client: client, backend: backend}, loop: g.Loops()[0]}
-	s.link = &linked{opts: Options{Stall: time.Hour}, loops: g.Loops(), answers: make(chan answer, 1)}
+	s := &stand{rig: &rig{t: t, client: client, backend: backend}, loop: g.Loops()[0], next: g.Loops()[1]}
+	s.link = &linked{opts: Options{Stall: time.Hour}, loops: g.Loops()[:1], answers: make(chan answer, 1)}
 	if s.link.fds[0], err = loop.Steal(near); err != nil {
 		t.Fatal(err)
 	}
@@ -56,6 +57,27 @@ func (s *stand) do(f func()) {
 	done := make(chan struct{})
 	s.loop.Post(do(func() { defer close(done); f() }))
 	<-done
+}
+
+// move takes the link to the next loop, once it is at rest.
+func (s *stand) move() {
+	s.t.Helper()
+	for by, left := time.Now().Add(time.Minute), false; !left; time.Sleep(time.Millisecond) {
+		s.do(func() {
+			if left = s.link.Movable(); left {
+				s.link.Leave()
+			}
+		})
+		if time.Now().After(by) {
+			s.t.Fatal("the link cannot be moved")
+		}
+	}
+	s.loop = s.next
+	s.do(func() {
+		token := s.loop.Join(&s.link.Link)
+		s.link.Enter(NewPatrol(s.loop, s.link.opts), token)
+		s.link.watch(s.loop, token)
+	})
 }
 
 // round lets the patrol look, and returns how many links it follows then.
@@ -180,6 +202,39 @@ func TestPatrolFailsALinkWhosePeerHasVanished(t *testing.T) {
 		s.do(func() { s.link.patrol.vanished = func(peek.FD) (bool, error) { return false, nil } })
 		if n := s.round(); n != 1 {
 			t.Fatalf("%d links are followed", n)
+		}
+		s.do(func() { s.link.patrol.vanished = func(peek.FD) (bool, error) { return true, nil } })
+		s.round()
+		s.ends(EndBackendReset)
+		s.do(func() {
+			if n := s.link.patrol.count; n != 0 {
+				t.Errorf("%d links are followed behind the end", n)
+			}
+		})
+	})
+}
+
+// TestPatrolFollowsALinkThatMoves: the one that it leaves knows nothing of it any more, the one that it enters does, although
+// nothing moves there.
+func TestPatrolFollowsALinkThatMoves(t *testing.T) {
+	onStand(t, func(s *stand) {
+		s.fill(s.client)
+		if n := s.round(); n != 1 {
+			t.Fatalf("%d links are followed", n)
+		}
+		var before *Patrol
+		s.do(func() { before = s.link.patrol })
+		s.move()
+		s.do(func() {
+			if s.link.place != 1 || s.link.patrol.count != 1 {
+				t.Errorf("it has place %d of %d where it is now", s.link.place, s.link.patrol.count)
+			}
+		})
+		if before.count != 0 { // its loop does nothing any more
+			t.Errorf("%d links are followed where it was", before.count)
+		}
+		if t.Failed() {
+			return
 		}
 		s.do(func() { s.link.patrol.vanished = func(peek.FD) (bool, error) { return true, nil } })
 		s.round()
