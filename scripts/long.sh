@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The long form of what `make test` runs in short: everything that RELIABILITY.md has a figure of, one after the other, on a
-# machine that does nothing else. Needs root for the towns. About an hour and a half with the default ROUNDS and FUZZTIME.
-#   [ROUNDS=100] [FUZZTIME=2m] scripts/long.sh
+# machine that does nothing else. Needs root for the rounds of chaos.
+#   [FUZZTIME=2m] scripts/long.sh
 set -euo pipefail
 cd "$(dirname "$0")/.."
 go=${GO:-go}
@@ -28,7 +28,7 @@ part "crowd" env CROWD=10000 "$go" test -count=1 -v -run Crowd -timeout=20m ./cm
 part "crash matrix" env CRASH=all "$go" test -count=1 -v -run CrashMatrix -timeout=2h ./test/crash
 part "sabotages" "$go" run ./test/sabotage -all
 part "fuzzing" ./scripts/fuzz.sh "${FUZZTIME:-2m}"
-part "towns" make --no-print-directory towns ROUNDS="${ROUNDS:-100}"
+part "rounds of chaos" make --no-print-directory rounds ROUNDS=300
 if [[ ${#failed[@]} != 0 ]]; then
 	echo "long: FAILED: ${failed[*]}"
 	exit 1

@@ -15,7 +15,7 @@ func TestAMutationWithoutAKnownCatcherMeetsAllTests(t *testing.T) {
 		want    string
 	}{
 		"not known": {},
-		"known":     {catcher: "TestX", want: "-run=^TestX$"},
+		"known":     {catcher: "TestX", want: "-run=^(TestX)$"},
 		"all":       {catcher: "TestX", all: true},
 	} {
 		args := strings.Join(runner{all: c.all}.args("o", mutation{file: "internal/target/door.go", catcher: c.catcher}), " ")
