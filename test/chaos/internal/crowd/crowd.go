@@ -120,7 +120,7 @@ func judge(kind Kind, err error) (Outcome, string) {
 		return Early, err.Error()
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return Refused, err.Error()
-	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, syscall.ECONNABORTED):
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, syscall.ECONNABORTED), errors.Is(err, syscall.ENOTCONN):
 		return Reset, err.Error()
 	case errors.Is(err, syscall.ETIMEDOUT), errors.Is(err, syscall.EHOSTUNREACH):
 		return Timeout, err.Error()
