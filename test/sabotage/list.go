@@ -84,7 +84,7 @@ var mutations = []mutation{
 
 	// Peers that vanish.
 	{guard: "a peer that has vanished is never noticed", file: "internal/relay/patrol_linux.go", old: "gone && err == nil {", new: "gone && err != nil {", catcher: "TestPatrolFailsALinkWhosePeerHasVanished"},
-	{guard: "a peer that only does not read is cut", file: "internal/peek/vanished_linux.go", old: "since >= Silence", new: "since >= 0", catcher: "TestWhoIsTakenForVanished"},
+	{guard: "a peer that only does not read is cut", file: "internal/peek/vanished_linux.go", old: "silence(info) >= Silence", new: "silence(info) >= 0", catcher: "TestWhoIsTakenForVanished"},
 	{guard: "a link that has nothing under way is looked at for ever", file: "internal/relay/patrol_linux.go", old: "	if quiet {\n		p.forget(k)\n	}\n", new: "	_ = quiet\n", catcher: "TestPatrolFollowsOnlyWhatIsUnderWay"},
 
 	// A fault of rouse itself.
