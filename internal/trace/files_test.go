@@ -84,3 +84,27 @@ func TestReportForPrograms(t *testing.T) {
 		t.Errorf("a long one: …%s, %v", b[len(b)-100:], err)
 	}
 }
+
+func TestATraceIsNotAppendedToAnythingElse(t *testing.T) {
+	for text, want := range map[string]bool{
+		"#!/bin/sh\nexec start-vm\n": false, "hello": false, `{"time":1}` + "\n": false, `{"t":1}` + "\n" + beginning: false,
+		`{"t":{"kind":"x"}}`: true, // nobody can tell: it has no end of line
+		"x":                  false, "\x7fELF": false,
+		"": true, "\n": true, beginning: true, waits: true, "\n" + lost: true, `{"t`: true, "{\n" + lost: true, waits[:30]: true, waits[30:] + waits: true,
+		waits[30:]: false, "exit # }\n": false,
+		waits[:30] + "\n" + lost: true, "\x00\x00": true,
+	} {
+		path := filepath.Join(t.TempDir(), "file")
+		if err := os.WriteFile(path, []byte(text), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		w, err := Open(path, Options{})
+		if err == nil {
+			_ = w.Close()
+		}
+		after, _ := os.ReadFile(path)
+		if (err == nil) != want || string(after) != text || err != nil && !strings.Contains(err.Error(), "holds something else than a trace") {
+			t.Errorf("%.40q: %v", text, err)
+		}
+	}
+}

@@ -76,6 +76,10 @@ func Open(path string, o Options) (*Writer, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("opening the trace: %w", err), f.Close())
 	}
+	if !mayBeTrace(f) {
+		err = fmt.Errorf("opening the trace: %q holds something else than a trace, and is left as it is; name another file, or remove this one", path)
+		return nil, errors.Join(err, f.Close())
+	}
 	return newWriter(f, o, cutOff(f, info.Size())), nil
 }
 
