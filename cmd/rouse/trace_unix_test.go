@@ -5,6 +5,7 @@ package main
 import (
 	"encoding/json"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -54,5 +55,23 @@ func TestTraceOfALifeKeepsAllRules(t *testing.T) {
 	}
 	if info, err := os.Stat(s.path("trace.jsonl")); err != nil || info.Mode() != 0o600 {
 		t.Errorf("the trace has mode %v, %v", info.Mode(), err)
+	}
+}
+
+// TestTraceIsWrittenToNothingElse: the wrong name is told before anything is started.
+func TestTraceIsWrittenToNothingElse(t *testing.T) {
+	dir := t.TempDir()
+	const script = "#!/bin/sh\nexit 0\n"
+	for _, hook := range []string{"start.sh", "stop.sh"} {
+		write(t, dir, hook, script)
+		if err := os.Chmod(filepath.Join(dir, hook), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := rouse(t, dir, "--target-ip=127.0.0.1", "--target-port=9", "--proxy-port=0", "--hook-start-svc=./start.sh", "--hook-stop-svc=./stop.sh",
+		"--state-dir=state", "--trace=start.sh")
+	text, err := os.ReadFile(filepath.Join(dir, "start.sh"))
+	if got.code != exitFailed || !strings.Contains(got.stderr, "holds something else than a trace") || err != nil || string(text) != script {
+		t.Errorf("it exits with %d, want %d: %s%s\nand the hook is now %q, %v", got.code, exitFailed, got.stdout, got.stderr, text, err)
 	}
 }

@@ -61,6 +61,9 @@ func (a *App) tellHook(target string, r exec.HookRun) {
 func logSink(logger *slog.Logger) func(event.Event) {
 	return func(e event.Event) {
 		level := e.Level()
+		if e.Kind == event.StateNotSaved {
+			return // whoever could not save it has said so, and what that may cost
+		}
 		if logger.Enabled(context.Background(), level) {
 			logger.LogAttrs(context.Background(), level, string(e.Kind), e.Attrs()...)
 		}

@@ -29,6 +29,8 @@ const (
 	BackendSuspect Kind = "backend did not answer" // Client, Err
 	HookBegun      Kind = "hook begun"             // Operation (the hook's own event), PID
 	HookEnded      Kind = "hook ended"             // Operation, PID, Err
+	StateNotSaved  Kind = "state not saved"        // Err: the disk has refused a record; the log has more
+	StateSaved     Kind = "state saved again"      // the first record since that
 	RouseBegan     Kind = "rouse began"            // of the program, not of a target
 	RouseEnded     Kind = "rouse ended"            // in order
 )
@@ -92,6 +94,8 @@ func (e Event) Level() slog.Level {
 	switch e.Kind {
 	case OperationEnded:
 		return e.operationLevel()
+	case StateNotSaved:
+		return slog.LevelError
 	case BackendSuspect, ClientRefused:
 		return slog.LevelWarn
 	case OperationBegun, HookBegun, HookEnded, RouseBegan, RouseEnded:

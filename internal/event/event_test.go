@@ -46,6 +46,8 @@ func TestTroubleIsLouderThanTheDailyRound(t *testing.T) {
 		{Event{Kind: OperationEnded, Operation: "start", Err: broken}, slog.LevelError},
 		{Event{Kind: OperationEnded, Operation: "check", Err: broken}, slog.LevelWarn},
 		{Event{Kind: OperationEnded, Operation: "stop"}, slog.LevelDebug},
+		{Event{Kind: StateNotSaved, Err: broken}, slog.LevelError},
+		{Event{Kind: StateSaved}, slog.LevelInfo},
 		{Event{Kind: ClientRefused, Err: broken}, slog.LevelWarn},
 		{Event{Kind: StateChanged, From: "starting", To: "ready"}, slog.LevelInfo},
 		{Event{Kind: StateChanged, From: "stopped", To: "unknown"}, slog.LevelDebug},

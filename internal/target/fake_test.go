@@ -42,7 +42,7 @@ type machineRoom struct {
 	address string // learnt by each start
 	trace   trace.Memory
 	actions atomic.Int32
-	rigged  bool // a test has set the machine by hand: its trace makes no sense
+	rigged  bool // a test has set the machine by hand, or nobody tells the trace: it makes no sense
 }
 
 // enter notes an action, as a driver of hooks would tell of it.

@@ -144,6 +144,7 @@ func TestFaultAtTheEndDoesNotKeepRouseFromEnding(t *testing.T) {
 // TestFaultOfASinkLosesOneEvent and nothing else.
 func TestFaultOfASinkLosesOneEvent(t *testing.T) {
 	bubble(t, func(t *testing.T, m *machineRoom) {
+		m.rigged = true
 		s := m.open(func(o *Options) { o.Events = event.NewLog(func(event.Event) { panic("a bug") }) })
 		defer s.close()
 		s.acquire().Release()

@@ -43,6 +43,7 @@ type job struct {
 	lost   bool // starts tell the address, and this run's was not told: whoever answers at the one in call may be a stranger
 	call   driver.Op
 	saved  <-chan struct{} // closes when the record of what is begun is on disk; nil: it is
+	doubt  func(uint64, error)
 }
 
 // result is how an operation ended.
@@ -260,6 +261,7 @@ func (j *job) awaitSave(ctx context.Context) {
 	case <-ctx.Done():
 	case <-time.After(saveTimeout):
 		j.Logger.Error("going on although the state is not saved: the disk does not answer", "target", j.Name, "operation", j.op.String())
+		j.doubt(j.call.Epoch, errDeadDisk)
 	}
 }
 

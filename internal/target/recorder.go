@@ -1,11 +1,12 @@
 package target
 
 import (
+	"errors"
 	"fmt"
-	"log/slog"
 	"sync"
 	"time"
 
+	"github.com/rouse-proxy/rouse/internal/event"
 	"github.com/rouse-proxy/rouse/internal/state"
 )
 
@@ -17,8 +18,7 @@ const (
 // recorder writes the newest record beside the supervisor, so that a slow or dead
 // disk delays nobody. Records that follow each other quickly are written once.
 type recorder struct {
-	store  Store
-	logger *slog.Logger
+	opts   *Options
 	urgent chan struct{} // buffered
 	lazy   chan struct{} // buffered
 	quit   chan struct{}
@@ -28,11 +28,15 @@ type recorder struct {
 	mu      sync.Mutex // guards the fields below; never held across a write
 	pending *state.Record
 	written chan struct{} // closes when pending has been written
+	unsaved bool          // told, and not taken back
 }
 
-func newRecorder(store Store, logger *slog.Logger) *recorder {
+// errDeadDisk is why a record is not saved of which nobody knows better.
+var errDeadDisk = errors.New("the disk does not answer")
+
+func newRecorder(opts *Options) *recorder {
 	return &recorder{
-		store: store, logger: logger,
+		opts:   opts,
 		urgent: make(chan struct{}, 1), lazy: make(chan struct{}, 1),
 		quit: make(chan struct{}), done: make(chan struct{}),
 	}
@@ -91,10 +95,43 @@ func (w *recorder) write() {
 		return
 	}
 	if err := w.save(*record); err != nil {
-		w.logger.Error("state not saved: should rouse crash now, the target may be left running",
+		w.opts.Logger.Error("state not saved: should rouse crash now, the target may be left running",
 			"target", record.Target, "err", err)
+		w.doubt(record.Epoch, err)
+	} else {
+		w.trust(record.Epoch)
 	}
 	close(written)
+}
+
+// doubt tells that what is on disk is older than what is known. The log has been told already.
+func (w *recorder) doubt(epoch uint64, err error) {
+	w.mu.Lock()
+	w.unsaved = true
+	w.mu.Unlock()
+	w.tell(event.Event{Kind: event.StateNotSaved, Epoch: epoch, Err: err})
+}
+
+// trust takes that back.
+func (w *recorder) trust(epoch uint64) {
+	w.mu.Lock()
+	unsaved := w.unsaved
+	w.unsaved = false
+	w.mu.Unlock()
+	if unsaved {
+		w.tell(event.Event{Kind: event.StateSaved, Epoch: epoch})
+	}
+}
+
+// tell emits an event, beside the supervisor. A fault in a sink costs that event.
+func (w *recorder) tell(e event.Event) {
+	defer func() {
+		if p := recover(); p != nil {
+			w.opts.Logger.Error("a fault of rouse itself has lost an event; please report it", "target", w.opts.Name, "panic", p)
+		}
+	}()
+	e.Target = w.opts.Name
+	w.opts.Events.Emit(e)
 }
 
 // save makes a fault in the store an error.
@@ -104,7 +141,7 @@ func (w *recorder) save(r state.Record) (err error) {
 			err = fmt.Errorf("%w: %v", ErrFault, p)
 		}
 	}()
-	return w.store.Save(r)
+	return w.opts.Store.Save(r)
 }
 
 // stop writes what is pending and ends run, but waits only so long for the disk.
@@ -113,6 +150,7 @@ func (w *recorder) stop() {
 	select {
 	case <-w.done:
 	case <-time.After(lastWrite):
-		w.logger.Error("state not saved: the disk does not answer")
+		w.opts.Logger.Error("state not saved: the disk does not answer")
+		w.doubt(0, errDeadDisk)
 	}
 }

@@ -56,7 +56,7 @@ func newSupervisor(t *Target) *supervisor {
 	progress := time.NewTicker(progressBeat)
 	progress.Stop()
 	return &supervisor{
-		Target: t, recorder: newRecorder(t.opts.Store, t.opts.Logger), results: make(chan result, 1),
+		Target: t, recorder: newRecorder(&t.opts), results: make(chan result, 1),
 		timer: timer, progress: progress, unused: time.Now(), entered: time.Now(),
 	}
 }
@@ -268,7 +268,7 @@ func (s *supervisor) begin(ops context.Context, out output, saved <-chan struct{
 		call: driver.Op{Epoch: s.machine.epoch, Since: s.record.Since, Reason: s.cause, Address: s.address()},
 	}
 	if op != opCheck {
-		j.saved = saved
+		j.saved, j.doubt = saved, s.recorder.doubt
 	}
 	s.emit(event.Event{Kind: event.OperationBegun, Operation: op.String(), Cause: s.cause, Resumed: out.resume,
 		Held: s.machine.held, Waiting: s.machine.waiting})

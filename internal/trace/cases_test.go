@@ -2,13 +2,15 @@ package trace
 
 import "strings"
 
-// cases has traces that keep a rule, and traces that break it: rule, and no other.
-var cases = []struct {
+// A ruleCase is a trace that keeps a rule, and one that breaks it: rule, and no other.
+type ruleCase struct {
 	rule  string
 	name  string
 	fine  string // keeps all rules
 	wrong string // breaks this one
-}{
+}
+
+var cases = []ruleCase{
 	{ruleNoStopUnder, "held, as the machine saw it",
 		stopped + "\n90s rouse ended",
 		idle + `

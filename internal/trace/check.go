@@ -63,6 +63,7 @@ type target struct {
 	run       *run
 	epoch     uint64 // newest that any run has told
 	hookEpoch uint64 // newest whose start hook has begun
+	unsaved   bool   // a disk refused its record, and none was saved since
 	hooks     []liveHook
 	starts    []int64 // when the last ones began
 }
@@ -80,6 +81,7 @@ type life struct {
 	epochKnown  bool
 	startEpoch  uint64 // of the newest start operation of this run
 	checked     bool   // the target was asked or stopped in this run
+	failure     *Line  // the operation that has just failed, in whose state it still is
 	stopFailed  *Line  // the newest stop, and nobody has asked since
 	unarmed     *Line  // the stop that failed, and nothing is armed for it yet
 	armed       *Line
@@ -90,22 +92,25 @@ type life struct {
 	conns       map[string][]Line
 	waiting     int
 	connected   int
-	over        bool // more are connected than are counted; said once
-	stateIsNews bool // lines were lost: the next line tells the state
+	over        bool  // more are connected than are counted; said once
+	under       bool  // a stop under somebody, said once for the state and its operation
+	answering   *Line // the newest stop before which clients were refused: the word of some may be under way
+	stateIsNews bool  // lines were lost: the next line tells the state
 }
 
 func newChecker(o CheckOptions) *checker {
-	return &checker{opts: o, report: &Report{}, runs: map[runKey]*run{}, targets: map[string]*target{}}
+	return &checker{opts: o, report: newReport(), runs: map[runKey]*run{}, targets: map[string]*target{}}
 }
 
 // take follows one line.
 func (c *checker) take(l *Line) {
 	c.report.Lines++
+	c.report.Unjudged += l.Headless
 	if c.report.Lines == 1 || l.Kind == event.RouseBegan && l.Boot != c.boot {
 		c.report.Took += time.Duration(c.last - c.first)
-		c.first = l.T
+		c.first, c.last = l.T, l.T
 	}
-	c.last = l.T
+	c.last = max(c.last, l.T)
 	if l.Kind == event.RouseBegan {
 		c.began(l)
 		return
@@ -216,7 +221,7 @@ func (c *checker) lose(r *run, l *Line) {
 	c.report.Lost += l.Lost
 	r.blind = true
 	for _, lf := range r.lives {
-		lf.op, lf.armed, lf.stopFailed, lf.unarmed = nil, nil, nil, nil
+		lf.op, lf.armed, lf.stopFailed, lf.unarmed, lf.failure, lf.answering = nil, nil, nil, nil, nil, nil
 		lf.epochKnown, lf.checked, lf.stateIsNews = false, true, true
 		lf.startEpoch = 0
 		lf.hooks = nil
@@ -245,6 +250,8 @@ func (c *checker) happened(lf *life, l *Line) {
 		c.hookEnded(lf, l)
 	case event.ClientWaits, event.ClientLeft, event.ClientRefused, event.ClientServed, event.ClientEnded, event.BackendSuspect:
 		c.client(lf, l)
+	case event.StateNotSaved, event.StateSaved:
+		lf.unsaved = l.Kind == event.StateNotSaved
 	}
 }
 

@@ -25,9 +25,7 @@ func (c *checker) client(lf *life, l *Line) {
 	case event.ClientServed:
 		c.answered(lf, l)
 		t.Clients++
-		if lf.op != nil && lf.op.Operation == "stop" {
-			c.broken(ruleNoStopUnder, lf.run, l, lf.op, "client %s is let in while a stop is under way", l.Client)
-		}
+		c.letIn(lf, l)
 		lf.conns[l.Client] = append(lf.conns[l.Client], *l)
 		lf.connected++
 		lf.used, lf.usedBy = l.T, *l
@@ -61,6 +59,7 @@ func (c *checker) answered(lf *life, l *Line) {
 	var since *Line
 	if waits := lf.waits[l.Client]; len(waits) > 0 {
 		since = &waits[0]
+		c.stillWaiting(lf, l, since)
 		lf.waits[l.Client] = waits[1:]
 		lf.waiting--
 		if len(waits) == 1 {

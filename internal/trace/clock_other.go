@@ -15,4 +15,4 @@ var processStart = time.Now()
 func clock() int64 { return processStart.UnixNano() + time.Since(processStart).Nanoseconds() }
 
 // bootID is the same for all: this system does not tell, and t goes on across a boot.
-func bootID() string { return "wall " + strconv.Itoa(Format) }
+func bootID() string { return wallBoot + strconv.Itoa(Format) }

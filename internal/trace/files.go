@@ -5,6 +5,7 @@ import (
 	"io"
 	"iter"
 	"os"
+	"slices"
 )
 
 // A source gives the lines of one trace.
@@ -14,12 +15,21 @@ type source = iter.Seq2[Line, error]
 // trace or cannot be read.
 func CheckFiles(paths []string, o CheckOptions) (*Report, error) {
 	var sources []source
+	var infos []os.FileInfo
 	for _, path := range paths {
 		f, err := os.Open(path)
 		if err != nil {
 			return nil, fmt.Errorf("opening a trace: %w", err)
 		}
 		defer f.Close()
+		info, err := f.Stat()
+		if err != nil {
+			return nil, fmt.Errorf("opening a trace: %w", err)
+		}
+		if i := slices.IndexFunc(infos, func(other os.FileInfo) bool { return os.SameFile(info, other) }); i >= 0 {
+			return nil, &FormatError{File: path, Text: fmt.Sprintf("is the same file as %s: name it once", paths[i])}
+		}
+		infos = append(infos, info)
 		sources = append(sources, Read(path, f))
 	}
 	return CheckAll(sources, o)
@@ -42,9 +52,6 @@ func CheckAll(sources []source, o CheckOptions) (*Report, error) {
 	}
 	if err != nil {
 		return nil, err
-	}
-	if c.report.Lines == 0 {
-		return nil, &FormatError{File: "the trace", Text: "is empty: rouse has written nothing"}
 	}
 	return c.finish(), nil
 }

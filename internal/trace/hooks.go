@@ -8,6 +8,9 @@ type liveHook struct {
 	line  Line
 	later []Line // hooks that began in other runs meanwhile, as far as the trace goes
 	in    []*run // of those
+
+	client   *Line // the first one that was let in by another run meanwhile, if this is a stop hook
+	clientIn *run
 }
 
 func acts(hook string) bool { return hook == "start" || hook == "stop" }
@@ -18,6 +21,7 @@ func (c *checker) hookBegun(lf *life, l *Line) {
 	if !acts(l.Operation) {
 		return
 	}
+	c.reused(lf, l)
 	for i := range lf.hooks {
 		h := &lf.hooks[i]
 		if h.run == lf.run {
@@ -26,8 +30,11 @@ func (c *checker) hookBegun(lf *life, l *Line) {
 			h.later, h.in = append(h.later, *l), append(h.in, lf.run)
 		}
 	}
-	if lf.op != nil && lf.op.Operation != l.Operation {
+	switch {
+	case lf.op != nil && lf.op.Operation != l.Operation:
 		c.broken(ruleOneAtATime, lf.run, l, lf.op, "a %s hook begins in a %s", l.Operation, lf.op.Operation)
+	case lf.op == nil && !lf.run.blind:
+		c.broken(ruleOneAtATime, lf.run, l, nil, "a %s hook begins, and no %s is under way", l.Operation, l.Operation)
 	}
 	if lf.epochKnown && l.Epoch < lf.epoch {
 		c.broken(ruleEpoch, lf.run, l, nil, "a %s hook of epoch %d begins in epoch %d", l.Operation, l.Epoch, lf.epoch)
@@ -53,6 +60,19 @@ func (c *checker) hookEnded(lf *life, l *Line) {
 		c.broken(ruleOneAtATime, h.in[i], &other, &h.line, "a %s hook begins, and the %s hook that an earlier rouse left, process %d, ends only in line %d",
 			other.Operation, h.line.Operation, h.line.PID, l.Number)
 	}
+	if h.client != nil {
+		c.broken(ruleNoStopUnder, h.clientIn, h.client, &h.line, "client %s is let in, and the stop hook that an earlier rouse left, process %d, ends only in line %d",
+			h.client.Client, h.line.PID, l.Number)
+	}
+}
+
+// reused drops the hook of an earlier run whose process ID another one has now: it has ended, and nobody has told when.
+func (c *checker) reused(lf *life, l *Line) {
+	i := slices.IndexFunc(lf.hooks, func(h liveHook) bool { return h.run != lf.run && h.line.PID == l.PID })
+	if i >= 0 {
+		c.orphan(&lf.hooks[i])
+		lf.hooks = slices.Delete(lf.hooks, i, i+1)
+	}
 }
 
 // hooksEnded is about an operation that has ended well.
@@ -66,9 +86,16 @@ func (c *checker) hooksEnded(lf *life, l *Line) {
 
 // orphans is about hooks whose end nobody has told although later runs went on.
 func (c *checker) orphans(t *target) {
-	for _, h := range t.hooks {
-		if len(h.later) > 0 {
-			c.warn(ruleHookEnd, h.run, &h.line, "nobody has told of the end of this %s hook, process %d, and %s began later", h.line.Operation, h.line.PID, many(len(h.later), "hook"))
-		}
+	for i := range t.hooks {
+		c.orphan(&t.hooks[i])
+	}
+}
+
+func (c *checker) orphan(h *liveHook) {
+	if len(h.later) > 0 {
+		c.warn(ruleHookEnd, h.run, &h.line, "nobody has told of the end of this %s hook, process %d, and %s began later", h.line.Operation, h.line.PID, many(len(h.later), "hook"))
+	}
+	if h.client != nil {
+		c.warn(ruleHookEnd, h.run, &h.line, "nobody has told of the end of this stop hook, process %d, and client %s was let in later, in line %d", h.line.PID, h.client.Client, h.client.Number)
 	}
 }

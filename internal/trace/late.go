@@ -129,6 +129,7 @@ func (c *checker) lifeEnds(lf *life) {
 	c.overdueFor(lf, &last, unseen)
 	for _, client := range sorted(lf.waits) {
 		for _, since := range lf.waits[client] {
+			c.stillWaiting(lf, &last, &since)
 			c.waited(lf, &last, &since, time.Duration(last.T-since.T))
 		}
 	}

@@ -19,8 +19,13 @@ func (c *checker) changed(lf *life, l *Line) {
 	if !Follows(l.From, l.To) {
 		c.broken(rulePath, lf.run, l, nil, "%q never comes after %q", l.To, l.From)
 	}
-	if l.To == "stopping" && l.From == "ready" {
-		c.notTooSoon(lf, l)
+	c.afterFailure(lf, l)
+	lf.under = false
+	if l.To == "stopping" {
+		c.noStopUnder(lf, l, "it is to be stopped")
+		if l.From == "ready" {
+			c.notTooSoon(lf, l)
+		}
 	}
 	c.overdue(lf, l)
 	lf.armed = nil
@@ -45,12 +50,13 @@ func (c *checker) opBegun(lf *life, l *Line) {
 	case "stop":
 		lf.tally(c).Stops++
 		c.noStopUnder(lf, l, "a stop begins")
+		c.noStopUnderWaiting(lf, l)
 	case "start":
 		c.startBegun(lf, l)
 	}
 	c.overdue(lf, l)
 	op := *l
-	lf.op, lf.armed, lf.unarmed = &op, nil, nil
+	lf.op, lf.armed, lf.unarmed, lf.failure = &op, nil, nil, nil
 }
 
 // startBegun holds a start against what was before it.
@@ -102,7 +108,11 @@ func (c *checker) opEnded(lf *life, l *Line) {
 	if lf.op != nil && l.Error == "" {
 		c.hooksEnded(lf, l)
 	}
-	lf.op = nil
+	lf.op, lf.failure = nil, nil
+	if l.Error != "" {
+		failed := *l
+		lf.failure = &failed
+	}
 	lf.gone = max(lf.gone, l.T)
 	switch l.Operation {
 	case "check":
@@ -110,9 +120,21 @@ func (c *checker) opEnded(lf *life, l *Line) {
 	case "stop":
 		lf.checked, lf.stopFailed, lf.unarmed = true, nil, nil
 		if l.Error != "" {
-			failed := *l
-			lf.stopFailed, lf.unarmed = &failed, &failed
+			lf.stopFailed, lf.unarmed = lf.failure, lf.failure
 		}
+	}
+}
+
+// afterFailure holds a state against the operation before it: one that has failed has not done what it was to do.
+func (c *checker) afterFailure(lf *life, l *Line) {
+	failed := lf.failure
+	lf.failure = nil
+	switch {
+	case failed == nil:
+	case failed.Operation == "stop" && l.From == "stopping" && l.To != "unknown":
+		c.broken(ruleStopFirst, lf.run, l, failed, "the stop has failed, and it goes on to %q as if it had not", l.To)
+	case failed.Operation == "start" && l.From == "starting" && l.To == "ready":
+		c.broken(ruleStopFirst, lf.run, l, failed, "the start has failed, and it goes on to %q as if it had not", l.To)
 	}
 }
 
@@ -132,17 +154,6 @@ func (c *checker) counts(lf *life, l *Line) {
 			areMany(lf.connected, "client"), who, l.Held)
 	}
 	lf.over = over
-}
-
-// noStopUnder is the first promise of all.
-func (c *checker) noStopUnder(lf *life, l *Line, what string) {
-	switch {
-	case l.Held > 0 || l.Waiting > 0:
-		c.broken(ruleNoStopUnder, lf.run, l, nil, "%s while %d held it and %d waited", what, l.Held, l.Waiting)
-	case lf.connected > 0:
-		who, since := lf.somebody()
-		c.broken(ruleNoStopUnder, lf.run, l, &since, "%s while %s connected, client %s first", what, areMany(lf.connected, "client"), who)
-	}
 }
 
 // notTooSoon holds a stop against the last use.
@@ -190,9 +201,12 @@ func (c *checker) firstEpoch(lf *life, l *Line) {
 	if lf.run.blind || before < 0 || t.epoch == 0 {
 		return
 	}
-	last := c.order[before]
+	last, unsaved := c.order[before], t.unsaved
+	t.unsaved = false // what this run begins with is what the disk has
 	_, knew := last.lives[t.name]
 	switch {
+	case unsaved && l.Epoch < t.epoch:
+		t.hookEpoch = min(t.hookEpoch, l.Epoch)
 	case l.Epoch < t.hookEpoch:
 		c.broken(ruleEpoch, lf.run, l, nil, "this run begins with epoch %d, although the start hook of epoch %d had begun", l.Epoch, t.hookEpoch)
 	case !knew || last.blind:

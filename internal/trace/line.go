@@ -18,6 +18,9 @@ import (
 // Format is the number of the form of the lines. A reader refuses one that it does not know.
 const Format = 1
 
+// wallBoot begins the name of a boot on systems that do not tell: there t is that of the wall, which may be set back.
+const wallBoot = "wall "
+
 // Kinds of lines that are no events of a target: they are about the trace itself.
 const (
 	kindLost   event.Kind = "trace lost"   // Lost lines are missing from here on
@@ -56,8 +59,9 @@ type Line struct {
 
 	Lost int64 `json:"lost,omitempty"` // of "trace lost"
 
-	File   string `json:"-"` // where Read found it
-	Number int    `json:"-"` // in that file, from 1
+	File     string `json:"-"` // where Read found it
+	Number   int    `json:"-"` // in that file, from 1
+	Headless int    `json:"-"` // of the first one that can be judged: how many before it cannot, for their run has no beginning
 }
 
 // Settings are what the rules need to know of a target.

@@ -131,7 +131,7 @@ func TestAFullDiskIsSaidOnceAndInTheTrace(t *testing.T) {
 // TestLinesThatAFullDiskHasTakenAreNotMissing: of a batch, it may have taken some.
 func TestLinesThatAFullDiskHasTakenAreNotMissing(t *testing.T) {
 	line := func(w *Writer) int {
-		w.take(item{event: event.Event{Kind: event.ClientWaits}})
+		w.take(item{t: w.now(), event: event.Event{Kind: event.ClientWaits}})
 		return len(w.buf)
 	}
 	for name, cut := range map[string]int{"at the end of a line": 0, "within one": -5} {
@@ -165,16 +165,16 @@ func TestWhatIsMissingIsToldBeforeALineThatFollowsATornOne(t *testing.T) {
 	w.take(<-w.queue)
 	w.flush()
 	client := event.Event{Kind: event.ClientWaits}
-	w.take(item{event: client})
+	w.take(item{t: w.now(), event: client})
 	client.Client = strings.Repeat("x", batchBytes-2*len(w.buf)-len(`"client":"",`)-1)
-	w.take(item{event: client}) // one byte more, and it is written
+	w.take(item{t: w.now(), event: client}) // one byte more, and it is written
 	if len(w.buf) != batchBytes-1 {
 		t.Fatalf("%d bytes wait to be written", len(w.buf))
 	}
 	d.fail = 1
-	w.take(item{lost: 1, event: event.Event{Kind: event.ClientLeft}})
+	w.take(item{t: w.now(), lost: 1, event: event.Event{Kind: event.ClientLeft}})
 	w.flush()
-	w.take(item{event: event.Event{Kind: event.ClientLeft}})
+	w.take(item{t: w.now(), event: event.Event{Kind: event.ClientLeft}})
 	w.flush()
 	all := read(t, d.Bytes())
 	if got := kinds(all); got != "rouse began, trace lost, client left" || all[1].Lost != 4 {

@@ -3,11 +3,14 @@ package trace
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"iter"
+	"strings"
+	"time"
 
 	"github.com/rouse-proxy/rouse/internal/event"
 )
@@ -36,16 +39,21 @@ func (e *FormatError) Error() string {
 // Unwrap returns the cause, if there is one.
 func (e *FormatError) Unwrap() error { return e.cause }
 
+var errHeadless = errors.New("the beginning of its run is missing")
+
 var errFormat = errors.New("of a format that this rouse does not know")
+
+var errOrder = errors.New("its lines are out of order")
 
 var errTooLong = errors.New("a line longer than any that rouse writes")
 
 // Read returns the lines of a trace, and ends with the first error. name is how the file is
 // called in messages. A line that is cut off is passed by where a rouse may have been killed
-// or the disk may have been full while it wrote it.
+// or the disk may have been full while it wrote it, and so is all that stands before the first
+// beginning of a run; how much that is, the first line says.
 func Read(name string, r io.Reader) iter.Seq2[Line, error] {
 	return func(yield func(Line, error) bool) {
-		p := parser{file: name, in: bufio.NewReaderSize(r, longestLine)}
+		p := parser{file: name, in: bufio.NewReaderSize(r, longestLine), newest: map[int]int64{}}
 		for {
 			l, err := p.next()
 			if errors.Is(err, io.EOF) {
@@ -66,6 +74,11 @@ type parser struct {
 	began  bool
 	broken error // what is wrong with the line before, which may have been cut off: the first of several
 	cuts   int   // how many
+	before int   // whole lines without the beginning of their run
+
+	boot   string
+	latest int64         // of all runs of this boot
+	newest map[int]int64 // of each
 }
 
 // next returns the next line; io.EOF: there is none.
@@ -76,8 +89,10 @@ func (p *parser) next() (Line, error) {
 		switch {
 		case errors.Is(err, io.EOF): // what stands here was cut off, if it is anything
 			switch {
-			case p.began || len(text) == 0 && p.broken == nil:
+			case p.began:
 				return Line{}, io.EOF
+			case len(text) == 0 && p.broken == nil:
+				return Line{}, &FormatError{File: p.file, Text: "is empty: rouse has written nothing"}
 			case p.broken != nil:
 				return Line{}, p.broken
 			}
@@ -91,13 +106,20 @@ func (p *parser) next() (Line, error) {
 		switch {
 		case err == nil && l.Kind == "": // empty
 			continue
-		case errors.Is(err, errFormat): // a run that nobody can judge is not passed by
+		case errors.Is(err, errFormat) || errors.Is(err, errOrder): // what nobody can judge is not passed by
 			return Line{}, err
+		case errors.Is(err, errHeadless):
+			p.before++
+			p.broken = cmp.Or(p.broken, err)
+			continue
 		case p.broken != nil && (p.cuts > mostBroken || err == nil && l.Kind != event.RouseBegan && l.Kind != kindLost):
 			return Line{}, p.broken
 		case err == nil:
+			if !p.began {
+				l.Headless = p.before + p.cuts
+			}
 			p.broken, p.cuts, p.began = nil, 0, true
-			return l, nil
+			return l, p.order(&l)
 		}
 		p.cuts++
 		if p.broken == nil {
@@ -134,8 +156,29 @@ func (p *parser) sound(l *Line) error {
 	case l.Kind == event.RouseBegan && l.Format != Format:
 		return p.wrong(fmt.Sprintf("it is of format %d, and this rouse reads format %d: use the rouse that wrote it, or a newer one", l.Format, Format), errFormat)
 	case !p.began && l.Kind != event.RouseBegan && l.Kind != kindLost:
-		return p.wrong(fmt.Sprintf("it begins with %q, not with %q: its first part is missing", l.Kind, event.RouseBegan), nil)
+		return p.wrong(fmt.Sprintf("it begins with %q, not with %q: its first part is missing", l.Kind, event.RouseBegan), errHeadless)
 	}
+	return nil
+}
+
+// order refuses lines that stand where no rouse has put them: times that go back make nothing but wrong verdicts. Another
+// boot begins anew. What is missing, and a pause, are told with a time that is not that of their place.
+func (p *parser) order(l *Line) error {
+	if l.Kind == kindLost || l.Kind == kindPaused {
+		return nil
+	}
+	since, known := p.newest[l.Run]
+	if l.Kind == event.RouseBegan {
+		if l.Boot != p.boot || l.Boot == "" || strings.HasPrefix(l.Boot, wallBoot) { // one that nobody knows may be another
+			p.boot, p.latest = l.Boot, l.T
+			clear(p.newest)
+		}
+		since, known = p.latest, true
+	}
+	if back := since - l.T; known && back > int64(disorder) {
+		return p.wrong(fmt.Sprintf("its lines are out of order: this one is %v older than one before it", round(time.Duration(back))), errOrder)
+	}
+	p.newest[l.Run], p.latest = l.T, max(p.latest, l.T)
 	return nil
 }
 

@@ -81,8 +81,8 @@ func TestReadPassesOnWhatTheDiskSays(t *testing.T) {
 }
 
 func TestEmptyTrace(t *testing.T) {
-	_, err := CheckReader("trace", strings.NewReader(""), CheckOptions{})
-	if err == nil || err.Error() != "the trace is empty: rouse has written nothing" {
+	_, err := CheckReader("web.trace", strings.NewReader(""), CheckOptions{})
+	if err == nil || err.Error() != "web.trace is empty: rouse has written nothing" {
 		t.Errorf("it says %v", err)
 	}
 }

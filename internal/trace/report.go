@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/rouse-proxy/rouse/internal/event"
 )
 
 const mostFindings = 1000 // that are kept, of violations and of warnings each
@@ -56,22 +58,27 @@ type Report struct {
 	Open     int           `json:"open"`    // runs without an end that none followed: they may still go on
 	Took     time.Duration `json:"took"`
 	Paused   time.Duration `json:"paused"`
-	Lost     int64         `json:"lost"` // lines that the trace says are missing
+	Lost     int64         `json:"lost"`     // lines that the trace says are missing
+	Unjudged int           `json:"unjudged"` // lines at the beginning of files, of runs whose own beginning is missing
 	Targets  []*Tally      `json:"targets"`
 	Findings []Finding     `json:"findings"`
 	Unlisted int           `json:"unlisted,omitempty"` // findings beyond those listed
 
-	violations, warnings int // listed or not
+	Violations int `json:"violations"` // listed or not
+	Warnings   int `json:"warnings"`   // as well
 }
 
+// newReport is one whose lists are written as empty ones.
+func newReport() *Report { return &Report{Targets: []*Tally{}, Findings: []Finding{}} }
+
 // OK says that no rule was broken.
-func (r *Report) OK() bool { return r.violations == 0 }
+func (r *Report) OK() bool { return r.Violations == 0 }
 
 // add keeps a finding. Warnings, however many, take no room from violations.
 func (r *Report) add(f Finding) {
-	n := &r.violations
+	n := &r.Violations
 	if f.Warning {
-		n = &r.warnings
+		n = &r.Warnings
 	}
 	if *n++; *n > mostFindings {
 		r.Unlisted++
@@ -109,6 +116,9 @@ func (r *Report) Write(out io.Writer) error {
 	}
 	if r.Lost > 0 {
 		w.say("the trace says that %s missing: rules that need them were left out from there on\n", areMissing(r.Lost))
+	}
+	if r.Unjudged > 0 {
+		w.say("not judged: %s before the first %q of a file, whose first part is missing\n", many(r.Unjudged, "line"), event.RouseBegan)
 	}
 	for _, rule := range Rules() {
 		r.writeRule(w, rule)
@@ -166,11 +176,14 @@ func (r *Report) writeRule(w *words, rule Rule) {
 
 func (r *Report) verdict() string {
 	verdict := "fine: no rule was broken"
-	if r.violations > 0 {
-		verdict = "not fine: " + many(r.violations, "violation")
+	if r.Violations > 0 {
+		verdict = "not fine: " + many(r.Violations, "violation")
 	}
-	if r.warnings > 0 {
-		verdict += ", " + many(r.warnings, "warning")
+	if r.Warnings > 0 {
+		verdict += ", " + many(r.Warnings, "warning")
+	}
+	if r.Unjudged > 0 {
+		verdict += ", " + many(r.Unjudged, "line") + " not judged"
 	}
 	return verdict
 }

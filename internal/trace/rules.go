@@ -32,9 +32,9 @@ type Rule struct {
 // Rules returns all rules, in the order of a report.
 func Rules() []Rule {
 	return []Rule{
-		{Name: ruleNoStopUnder, Text: "no stop begins while anybody is connected, holds the target or waits for it"},
-		{Name: ruleOneAtATime, Text: "one operation and one start or stop hook at a time, and one rouse to a target"},
-		{Name: ruleStopFirst, Text: "no start before the stop before it has ended well, or the target was asked"},
+		{Name: ruleNoStopUnder, Text: "no stop begins while anybody is connected, holds the target or waits for it, and nobody is let in under one or behind it"},
+		{Name: ruleOneAtATime, Text: "one operation and one start or stop hook at a time, each hook in its own operation, and one rouse to a target"},
+		{Name: ruleStopFirst, Text: "no start before the stop before it has ended well, or the target was asked; what has failed is not taken for done"},
 		{Name: ruleEpoch, Text: "the epoch grows by one at each start, and never shrinks"},
 		{Name: ruleRefusal, Text: "a client that is refused is told why"},
 		{Name: ruleCounts, Text: "counts are those of the clients, and each client has one beginning and one end"},
@@ -61,7 +61,12 @@ const (
 	// lateBy is how late a timer may be acted on: it may fire up to 1 s late, is then put off once by 1 s (clients may
 	// sit in the accept queue after a pause), and pauses of less than 2 s are not told.
 	lateBy = 5 * time.Second
-	// unseen is for how long a client may be there and dial before any line tells of it.
+	// uncounted is for how long a client may wait by its own word before it is counted, or after.
+	uncounted = time.Second
+	// disorder is by how much lines may be out of order: two who tell at once may swap, and what is missing is told later.
+	disorder = 2 * time.Second
+	// unseen is for how long a client may be there and dial before any line tells of it: also one that was let in just
+	// before the target was found down.
 	unseen = 6 * time.Second
 	// patienceExtra is what the program allows a client beyond a stop and a start.
 	patienceExtra = time.Minute

@@ -7,7 +7,7 @@ import (
 )
 
 func TestRules(t *testing.T) {
-	for _, c := range cases {
+	for _, c := range allCases() {
 		t.Run(c.rule+" "+c.name, func(t *testing.T) {
 			if r := check(t, c.fine, CheckOptions{}); !r.OK() {
 				t.Errorf("this breaks no rule:\n%s", r)
@@ -33,7 +33,7 @@ func TestRules(t *testing.T) {
 
 func TestEveryRuleHasATraceThatBreaksIt(t *testing.T) {
 	for _, rule := range Rules() {
-		tried := slices.ContainsFunc(cases, func(c struct{ rule, name, fine, wrong string }) bool {
+		tried := slices.ContainsFunc(allCases(), func(c ruleCase) bool {
 			return c.rule == rule.Name && c.wrong != ""
 		})
 		if !tried && !rule.Warn {

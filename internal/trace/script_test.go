@@ -114,4 +114,17 @@ const (
 	stopped = stopping + `
 		82s operation ended operation=stop epoch=1
 		82s state changed from=stopping to=stopped epoch=1`
+	hookLeft = idle + `
+		80s state changed from=ready to=stopping epoch=1
+		80s operation begun operation=stop epoch=1
+		80s hook begun operation=stop epoch=1 pid=51
+		81s rouse began run=7
+		81s operation begun operation=check epoch=1
+		81s operation ended operation=check epoch=1
+		81s state changed from=unknown to=ready epoch=1`
+	foundDown = idle + `
+		30s state changed from=ready to=unknown epoch=1
+		30s operation begun operation=check epoch=1
+		30s operation ended operation=check epoch=1
+		30s state changed from=unknown to=stopped epoch=1`
 )

@@ -76,6 +76,10 @@ func Open(path string, o Options) (*Writer, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("opening the trace: %w", err), f.Close())
 	}
+	if !mayBeTrace(f) {
+		err = fmt.Errorf("opening the trace: %q holds something else than a trace, and is left as it is; name another file, or remove this one", path)
+		return nil, errors.Join(err, f.Close())
+	}
 	return newWriter(f, o, cutOff(f, info.Size())), nil
 }
 
@@ -118,13 +122,13 @@ func firstLine(t int64, at time.Time, run int, o Options) *Line {
 }
 
 // Sink takes one event. It never waits.
-func (w *Writer) Sink(e event.Event) { w.put(item{t: w.now(), event: e}) }
+func (w *Writer) Sink(e event.Event) { w.put(item{event: e}) }
 
-// put queues an item, which also says how many before it found no room.
+// put queues an item, which also says how many before it found no room. Its time is that of its place.
 func (w *Writer) put(it item) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	it.lost = w.lost
+	it.t, it.lost = w.now(), w.lost
 	select {
 	case w.queue <- it:
 		w.lost = 0

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -161,7 +162,7 @@ func TestAPauseIsTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var d disk
 		var mu sync.Mutex
-		slept := int64(0)
+		slept := clock()
 		w := newWriter(&d, Options{}, false)
 		began := time.Now()
 		w.now = func() int64 {
@@ -172,7 +173,7 @@ func TestAPauseIsTold(t *testing.T) {
 		go w.Run()
 		time.Sleep(10*pulse + pulse/2)
 		mu.Lock()
-		slept = int64(time.Minute)
+		slept += int64(time.Minute)
 		mu.Unlock()
 		time.Sleep(10 * pulse)
 		if err := w.Close(); err != nil {
@@ -183,6 +184,32 @@ func TestAPauseIsTold(t *testing.T) {
 			t.Errorf("wrote %s, paused for %v", kinds(all), all[1].Elapsed)
 		}
 	})
+}
+
+// TestTimesInATraceDoNotGoBack, however many tell at once.
+func TestTimesInATraceDoNotGoBack(t *testing.T) {
+	var ticks atomic.Int64
+	w := newWriter(&disk{}, Options{}, false)
+	w.now = func() int64 {
+		now := ticks.Add(1)
+		runtime.Gosched()
+		return now
+	}
+	<-w.queue
+	var emitters sync.WaitGroup
+	for range 8 {
+		emitters.Go(func() {
+			for range 100 {
+				w.Sink(event.Event{Kind: event.ClientWaits})
+			}
+		})
+	}
+	emitters.Wait()
+	for want := int64(1); want <= 8*100; want++ {
+		if it := <-w.queue; it.t != want {
+			t.Fatalf("line %d was told at %d", want, it.t)
+		}
+	}
 }
 
 func TestLongTextsAreCut(t *testing.T) {

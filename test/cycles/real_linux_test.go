@@ -218,6 +218,9 @@ func (y *yard) explain(r fakecloud.Reading) {
 	leaked := r.Billed - r.Needed
 	if d := leaked - y.leaked; d > 0.1 {
 		y.t.Logf("cycle %d has leaked %.2f s; faults: %v", y.tally.cycles, d, y.faults)
+		if d > 2 { // more than a noisy neighbour takes
+			y.t.Logf("how it came:\n%v", &y.tape)
+		}
 	}
 	y.leaked, y.faults = leaked, nil
 }
