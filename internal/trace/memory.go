@@ -14,13 +14,14 @@ type Memory struct {
 	mu    sync.Mutex
 	lines []Line
 	run   int
+	ended bool // the newest run
 }
 
 // Begin notes that a run begins.
 func (m *Memory) Begin(settings map[string]Settings) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.run++
+	m.run, m.ended = m.run+1, false
 	now := time.Now()
 	l := firstLine(now.UnixNano(), now, m.run, Options{Settings: settings})
 	m.put(*l)
@@ -32,12 +33,17 @@ func (m *Memory) End() {
 	defer m.mu.Unlock()
 	now := time.Now()
 	m.put(Line{T: now.UnixNano(), At: now.Round(0), Kind: event.RouseEnded, Run: m.run})
+	m.ended = true
 }
 
-// Sink takes one event of the newest run.
+// Sink takes one event of the newest run. What comes behind its end is not in a file either: that of a status hook, say, which
+// was told to end.
 func (m *Memory) Sink(e event.Event) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.ended {
+		return
+	}
 	m.put(lineOf(e.Time.UnixNano(), m.run, &e))
 }
 
