@@ -45,7 +45,8 @@ func (s *supervisor) successor() *supervisor {
 		s.machine.epoch, s.machine.starting = s.record.Epoch, false
 	}
 	if s.told != Unknown {
-		s.emit(event.Event{Kind: event.StateChanged, From: s.told.String(), To: Unknown.String(), Cause: ErrFault.Error(), Elapsed: time.Since(s.entered)})
+		s.emit(event.Event{Kind: event.StateChanged, From: s.told.String(), To: Unknown.String(), Cause: ErrFault.Error(),
+			Held: s.door.held(), Elapsed: time.Since(s.entered)})
 	}
 	s.refuse(ErrFault)
 	n := newSupervisor(s.Target)

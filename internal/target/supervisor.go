@@ -174,6 +174,9 @@ func (s *supervisor) take(ops context.Context, in input, why causer) {
 	in = s.count(in)
 	from, held, mayRun := s.machine.state, s.machine.held, s.machine.mayRun
 	out := s.machine.step(in)
+	if s.machine.state != from {
+		s.mark(from, "decided")
+	}
 	if held > 0 || s.machine.held > 0 || in.used || s.machine.mayRun && !mayRun || in.kind == stepStarted && !in.failed {
 		s.unused = time.Now()
 	}
@@ -190,7 +193,6 @@ func (s *supervisor) take(ops context.Context, in input, why causer) {
 		s.cause = ErrEnding.Error()
 	}
 	if s.machine.state != from {
-		s.mark(from, "decided")
 		left := time.Since(s.entered)
 		s.entered = time.Now()
 		s.told = s.machine.state
