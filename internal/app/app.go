@@ -13,7 +13,6 @@ import (
 	"net"
 	"os"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -52,7 +51,6 @@ type App struct {
 	parts     map[string]*part // by target name
 	loops     *loop.Group      // nil where there are none
 	slots     *gate.Slots
-	way       atomic.Pointer[way] // of the newest dial
 	listeners []*listener
 	cleanups  []func() error // run backwards by close
 }
@@ -155,9 +153,9 @@ func (a *App) listen() error {
 		}
 		a.onClose(func() error { _ = ln.Close(); return nil }) // Serve has closed it in the ordinary course
 		a.listeners = append(a.listeners, &listener{ln, proxy.New(proxy.Options{
-			Target: p.target, Dial: p.prober.Dial, Slots: a.slots,
+			Target: p.target, Port: r.Port, Dial: p.prober.Dial, Slots: a.slots,
 			Patience: p.patience(), ReleaseRate: p.cfg.ReleaseRate, Events: a.events, Logger: a.logger,
-			Loops: a.loops, Spare: spareDials(), Direct: a.direct,
+			Loops: a.loops, Spare: spareDials(len(a.cfg.Routes)), Direct: (&guide{app: a}).direct,
 		})})
 	}
 	return nil
@@ -281,11 +279,11 @@ func (a *App) close() error {
 func listenHint(err error) string {
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return "; another program listens there: end it, or choose another --proxy-port"
+		return "; another program listens there: end it, or choose another port to listen on (--proxy-port)"
 	case errors.Is(err, syscall.EACCES):
-		return "; ports below 1024 need the right to bind them: choose another --proxy-port, or give rouse CAP_NET_BIND_SERVICE"
+		return "; ports below 1024 need the right to bind them: choose another one to listen on (--proxy-port), or give rouse CAP_NET_BIND_SERVICE"
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		return "; this machine does not have that address: use one of its own for --proxy-ip, or 0.0.0.0 for all"
+		return "; this machine does not have that address: use one of its own to listen on (--proxy-ip), or 0.0.0.0 for all"
 	default:
 		return ""
 	}

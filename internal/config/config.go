@@ -31,7 +31,7 @@ type Config struct {
 // A Target is a thing that sleeps and wakes.
 type Target struct {
 	Name         string
-	Backend      Backend
+	Backend      Backend // the address that the probe asks; its other ports are those of the routes
 	Hooks        Hooks
 	Probe        Probe
 	Cooldown     time.Duration // how long it stays awake with nobody holding it
@@ -57,8 +57,8 @@ func (b Backend) Address() string {
 type Hooks struct {
 	Start  []string
 	Stop   []string
-	Status []string // empty: none
-	Env    []string // beside the standard environment: NAME passes ours on, NAME=VALUE sets one
+	Status []string   // empty: none
+	Env    []Variable // beside the standard environment
 }
 
 // A ProbeKind is a way to find out whether a target is ready.
@@ -85,6 +85,7 @@ type Probe struct {
 type Route struct {
 	Listen netip.AddrPort // port 0: any free one
 	Target string         // name of the target
+	Port   uint16         // dialled on the host of its backend, wherever that is; 0: the port of the backend itself
 }
 
 // A LogFormat is how log lines look.

@@ -85,11 +85,10 @@ func (h Hooks) validate(p *Problems, where string) {
 	if len(h.Status) > 0 {
 		p.add(where+".status", checkCommand(h.Status))
 	}
-	_, problems := parseEnvs(h.Env)
-	for _, problem := range problems {
-		problem.Where = where + ".env"
-		*p = append(*p, problem)
+	for i, v := range h.Env {
+		p.add(fmt.Sprintf("%s.env[%d]", where, i), v.check())
 	}
+	p.addTwice(where+".env", h.Env)
 }
 
 // checkCommand checks the path of a program and its arguments.
