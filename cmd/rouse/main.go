@@ -23,7 +23,7 @@ import (
 const (
 	exitDone   = 0
 	exitFailed = 1
-	exitUsage  = 2 // the command line is wrong; nothing was started
+	exitUsage  = 2 // the command line or the config is wrong; nothing was started
 )
 
 func main() {
@@ -106,6 +106,10 @@ func report(out io.Writer, err error) int {
 		return exitDone
 	case errors.Is(err, errViolated):
 		return exitFailed
+	}
+	if wrong, ok := errors.AsType[wrongConfig](err); ok {
+		wrong.write(out)
+		return exitUsage
 	}
 	problems, ok := errors.AsType[config.Problems](err)
 	if !ok {

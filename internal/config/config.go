@@ -1,8 +1,9 @@
 // Package config turns what the user wrote into one validated value.
 //
 // A [Config] is data: it holds no runtime object, and making one touches neither disk
-// nor network. [FromFlags] reads the command line, whose flags, defaults and help stand
-// in one table ([Flags.Definitions]). Everything that is wrong is reported at once, as
+// nor network, but for the files that the user names. [FromFlags] reads the command line, whose
+// flags, defaults and help stand in one table ([Flags.Definitions]). [FromFiles] reads config
+// files, whose keys stand in the types of one file ([File]). Everything that is wrong is reported at once, as
 // [Problems]: where, what, and what would be right. Values are refused rather than
 // guessed at, since a misread cooldown or address costs money or stops somebody's
 // machine. [Config.Validate] checks the same rules on a Config however it was made.

@@ -268,10 +268,11 @@ func TestStateDirFollowsTheServiceManagerAndTheUser(t *testing.T) {
 	}
 }
 
-func TestTheStateOfManyRoutesIsInOneDirectory(t *testing.T) {
+// TestTheStateIsFoundAgainWhenListenersAreAdded: the first one names the folder.
+func TestTheStateIsFoundAgainWhenListenersAreAdded(t *testing.T) {
 	c := from(t)
 	c.Routes = append(c.Routes, Route{Listen: netip.MustParseAddrPort("0.0.0.0:22"), Target: c.Targets[0].Name})
-	if got, err := c.StateDir(func(string) string { return "/x" }); err != nil || got != "/x" {
+	if got, err := c.StateDir(func(string) string { return "/x" }); err != nil || got != "/x/0.0.0.0_8000" {
 		t.Errorf("StateDir = %q, %v", got, err)
 	}
 }

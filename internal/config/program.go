@@ -51,7 +51,7 @@ func checkPath(raw string) error {
 	case strings.ContainsFunc(raw, unicode.IsControl) || !utf8.ValidString(raw):
 		return wrong(show(raw)+" has a character that no path should have", "write it without")
 	case strings.HasPrefix(raw, "~"):
-		return wrong(show(raw)+" begins with a ~ that the shell did not replace", "write the whole path, or $HOME in its place")
+		return wrong(show(raw)+" begins with a ~ that the shell did not replace", "write the whole path")
 	case strings.Contains(raw, "://"):
 		return wrong(show(raw)+" is a URL", "write the path of a file on this machine")
 	default:
