@@ -68,7 +68,7 @@ func run(args []string, std streams) int {
 
 	problems, args := checkFlags(newRoot(std, nil), args)
 	root := newRoot(std, problems)
-	root.SetArgs(args)
+	root.SetArgs(append([]string{}, args...)) // nil would stand for those of the process, which are judged already
 	root.SetOut(std.out)
 	root.SetErr(std.err)
 	return report(std.err, root.ExecuteContext(ctx))

@@ -40,6 +40,9 @@ func (m mark) snippet() []string {
 	}
 	at := min(m.column-1, len(line))
 	text := mask(string(line), m.private, at)
+	if text == "" {
+		return nil
+	}
 	line = []rune(text)
 	at = min(at, len(line))
 	from := 0
@@ -56,7 +59,7 @@ var (
 	userValue   = regexp.MustCompile(`://[^@\s]*@`)
 )
 
-// mask leaves out of a line what is or may be a secret.
+// mask leaves out of a line what is or may be a secret. "" says that nothing of it can be shown.
 func mask(line string, private bool, at int) string {
 	line = userValue.ReplaceAllString(line, "://…@")
 	if !private {
@@ -64,7 +67,7 @@ func mask(line string, private bool, at int) string {
 	}
 	key := keyOfLine.FindString(line)
 	if key == "" || strings.Contains(line[len(key):], "{") && at > len(key) {
-		return strings.Repeat(" ", max(at, 0)) + "…"
+		return ""
 	}
 	if key == line {
 		return line

@@ -95,6 +95,13 @@ func (o *Options) takeConn(h *target.Hold) net.Conn {
 	return conn
 }
 
+// blameEvery is how many dials to a port that the probe does not ask may fail for each time that the target is asked.
+const blameEvery = 10
+
+// blames says whether the target is to be asked after so many dials in a row have failed. A port of the listener's own may
+// not be served, or not yet, while the target is up: then to ask again and again would only shut the door for others.
+func (o *Options) blames(failures int) bool { return o.Port == 0 || failures%blameEvery == 1 }
+
 // A Listener serves the clients of one route.
 type Listener struct {
 	opts  Options
