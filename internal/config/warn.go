@@ -16,9 +16,12 @@ func (b *builder) doubt(at mark, err error) { b.doubts = append(b.doubts, findin
 // secretName matches what people call variables that hold secrets.
 var secretName = regexp.MustCompile(`(?i)(^|_)(token|secret|key|credentials?|auth)s?(_|$)|pass(word|wd|phrase)?|apikey`)
 
+// secretPlace matches names of variables that say where a secret is, or whose.
+var secretPlace = regexp.MustCompile(`(?i)_(id|file|path|dir|name|url)$`)
+
 // doubtLiteral looks at a value that stands in the file itself.
 func (b *builder) doubtLiteral(e VariableEntry) {
-	if e.Value.variable == "" && e.Value.raw != "" && e.Name.at.source.Public && secretName.MatchString(e.Name.raw) {
+	if e.Value.variable == "" && e.Value.raw != "" && e.Name.at.source.Public && secretName.MatchString(e.Name.raw) && !secretPlace.MatchString(e.Name.raw) {
 		b.doubt(e.Name.at, wrong("other users of this machine can read this file, and "+e.Name.raw+" looks like a secret",
 			"chmod 600 "+e.Name.at.source.Name+", or write file: and a path"))
 	}

@@ -58,10 +58,10 @@ func pattern(p string) *jsonschema.Schema {
 	return &jsonschema.Schema{Type: "string", Pattern: "^(" + p + ")$|\\$\\{"}
 }
 
-func any(of ...*jsonschema.Schema) *jsonschema.Schema { return &jsonschema.Schema{AnyOf: of} }
+func oneOf(of ...*jsonschema.Schema) *jsonschema.Schema { return &jsonschema.Schema{AnyOf: of} }
 
 func scalar() *jsonschema.Schema {
-	return any(&jsonschema.Schema{Type: "string"}, &jsonschema.Schema{Type: "number"}, &jsonschema.Schema{Type: "boolean"})
+	return oneOf(&jsonschema.Schema{Type: "string"}, &jsonschema.Schema{Type: "number"}, &jsonschema.Schema{Type: "boolean"})
 }
 
 func list(of *jsonschema.Schema) *jsonschema.Schema {
@@ -79,9 +79,9 @@ const portPattern = `[0-9]{1,5}(-[0-9]{1,5})?`
 func mapType(r *jsonschema.Reflector, t reflect.Type) *jsonschema.Schema {
 	switch t {
 	case reflect.TypeFor[config.Duration]():
-		return any(pattern(`[0-9]+|([0-9]+([.][0-9]+)?(h|m|s|ms|us|µs|ns))+`), whole())
+		return oneOf(pattern(`[0-9]+|([0-9]+([.][0-9]+)?(h|m|s|ms|us|µs|ns))+`), whole())
 	case reflect.TypeFor[config.Number]():
-		return any(pattern(`[0-9]+([.][0-9]+)?`), &jsonschema.Schema{Type: "number", Minimum: "0"})
+		return oneOf(pattern(`[0-9]+([.][0-9]+)?`), &jsonschema.Schema{Type: "number", Minimum: "0"})
 	case reflect.TypeFor[config.Address]():
 		return pattern(`.+:` + portPattern)
 	case reflect.TypeFor[config.Plain](), reflect.TypeFor[config.Text]():
@@ -89,21 +89,21 @@ func mapType(r *jsonschema.Reflector, t reflect.Type) *jsonschema.Schema {
 	case reflect.TypeFor[config.Path](), reflect.TypeFor[config.Host](), reflect.TypeFor[config.Word]():
 		return text()
 	case reflect.TypeFor[config.Command]():
-		return any(text(), list(scalar()))
+		return oneOf(text(), list(scalar()))
 	case reflect.TypeFor[config.Listens]():
-		one := any(pattern(`(.+:)?`+portPattern), whole())
-		return any(pattern(`(.+:)?`+portPattern), whole(), list(one))
+		one := oneOf(pattern(`(.+:)?`+portPattern), whole())
+		return oneOf(pattern(`(.+:)?`+portPattern), whole(), list(one))
 	case reflect.TypeFor[config.NamedPorts]():
-		return named(any(pattern(portPattern), whole()))
+		return named(oneOf(pattern(portPattern), whole()))
 	case reflect.TypeFor[config.NamedTargets]():
 		return named(entry(r, config.TargetEntry{}))
 	case reflect.TypeFor[config.Variables]():
 		file := &jsonschema.Schema{Type: "object", Properties: jsonschema.NewProperties(), Required: []string{"file"}, AdditionalProperties: jsonschema.FalseSchema}
 		file.Properties.Set("file", text())
-		return &jsonschema.Schema{Type: "object", AdditionalProperties: any(append(scalar().AnyOf, &jsonschema.Schema{Type: "null"}, file)...),
+		return &jsonschema.Schema{Type: "object", AdditionalProperties: oneOf(append(scalar().AnyOf, &jsonschema.Schema{Type: "null"}, file)...),
 			PropertyNames: &jsonschema.Schema{Pattern: `^[A-Za-z_][A-Za-z0-9_]*$`}}
 	case reflect.TypeFor[config.ProbeEntry]():
-		return any(pattern(`tcp|http|http:/.*|banner|banner:.+|exec:.+`), entry(r, probeKeys{}))
+		return oneOf(pattern(`tcp|http|http:/.*|banner|banner:.+|exec:.+`), entry(r, probeKeys{}))
 	}
 	return nil
 }
