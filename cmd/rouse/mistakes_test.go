@@ -52,7 +52,8 @@ var mistakes = []mistake{
 	bare(`"start": is not something that rouse takes`, "start"),
 	bare(`"8000": is not something that rouse takes`, "8000"),
 	wrong(`"verison": is not something that rouse takes; did you mean: rouse version`, "verison"),
-	bare("--traget-ip: there is no such flag; did you mean --target-ip", "--traget-ip=10.0.0.1"), // with nothing beside it
+	bare("--traget-ip: there is no such flag; did you mean --target-ip\n--target-ip: missing\n--target-port: missing\n--hook-start-svc: missing\n--hook-stop-svc: missing",
+		"--traget-ip=10.0.0.1"), // with nothing beside it
 	bare("--config: there is no such flag; write: rouse run --config=FILE", "--config=rouse.yaml"),
 	bare(`"fine.yaml": is not something that rouse run takes; see: rouse run --help`, "run", "fine.yaml"),
 	bare(`"fine.yaml": is not something that rouse check takes; see: rouse check --help`, "check", "fine.yaml"),

@@ -34,6 +34,9 @@ func newRoot(std streams, problems config.Problems) *cobra.Command {
 			if len(strays) > 0 && cmd.Flags().NFlag()+len(problems) == 0 {
 				return strays // a command was meant: that its flags are missing is no news
 			}
+			if cmd.Flags().NFlag() == 0 && concerns(problems, "--config") {
+				return append(problems, strays...) // rouse run was meant
+			}
 			cfg, err := understand(flags, append(problems, strays...))
 			if err != nil {
 				return err
