@@ -58,7 +58,8 @@ type App struct {
 // listener is one bound address and who serves it.
 type listener struct {
 	net.Listener
-	proxy *proxy.Listener
+	target string
+	proxy  *proxy.Listener
 }
 
 // New builds the daemon. An error that wraps [config.Problems] is about the config;
@@ -152,7 +153,7 @@ func (a *App) listen() error {
 			return fmt.Errorf("listening for clients: %w%s", err, listenHint(err))
 		}
 		a.onClose(func() error { _ = ln.Close(); return nil }) // Serve has closed it in the ordinary course
-		a.listeners = append(a.listeners, &listener{ln, proxy.New(proxy.Options{
+		a.listeners = append(a.listeners, &listener{ln, r.Target, proxy.New(proxy.Options{
 			Target: p.target, Port: r.Port, Dial: p.prober.Dial, Slots: a.slots,
 			Patience: p.patience(), ReleaseRate: p.cfg.ReleaseRate, Events: a.events, Logger: a.logger,
 			Loops: a.loops, Spare: spareDials(len(a.cfg.Routes)), Direct: (&guide{app: a}).direct,
@@ -217,7 +218,7 @@ func (a *App) serve(ctx context.Context) error {
 	var serves sync.WaitGroup
 	defer serves.Wait()
 	for _, l := range a.listeners {
-		a.logger.Info("listening for clients", "address", l.Addr().String())
+		a.logger.Info("listening for clients", "address", l.Addr().String(), "target", l.target)
 		serves.Go(func() { ended <- l.proxy.Serve(accepting, serving, l.Listener) })
 	}
 	var errs []error

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -249,6 +250,27 @@ func TestADirectoryIsReadInTheOrderOfNames(t *testing.T) {
 		checkProblems(t, err)
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", path, err, want)
+		}
+	}
+}
+
+func TestAFileThatAnybodyMayChangeIsRefused(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("there are no such modes")
+	}
+	path := filepath.Join(t.TempDir(), "rouse.yaml")
+	if err := os.WriteFile(path, []byte(lab), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for mode, want := range map[os.FileMode]string{
+		0o600: "", 0o644: "", 0o666: path + ": any user of this machine may change it, and it says which programs are run; chmod o-w " + path,
+	} {
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+		sources, err := ReadSources(path)
+		if got := fmt.Sprint(err); err != nil && got != want || err == nil && (want != "" || sources[0].Public != (mode == 0o644)) {
+			t.Errorf("mode %o: %+v, %v; want %q", mode, sources, err, want)
 		}
 	}
 }

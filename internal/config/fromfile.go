@@ -141,12 +141,17 @@ func listed(findings []finding) Problems {
 	return all
 }
 
-// value understands a text, and notes where the value at path comes from. A text that is not there is the zero value.
-func value[T any](b *builder, path string, t Text, parse func(string) (T, error)) T {
-	var none T
-	if path != "" && t.at.source != nil {
+// from notes where the value at a path comes from.
+func (b *builder) from(path string, t Text) Text {
+	if t.at.source != nil {
 		b.places[path] = t.at
 	}
+	return t
+}
+
+// value understands a text. One that is not there is the zero value.
+func value[T any](b *builder, t Text, parse func(string) (T, error)) T {
+	var none T
 	if t.bad || t.raw == "" && !t.given {
 		return none
 	}
@@ -181,18 +186,18 @@ func (b *builder) program(files []File) {
 		}
 		return chosen
 	}
-	b.config.State = value(b, "state", setting(func(f *File) Text { return Text(f.StateDir) }), parseDir)
-	b.config.LogFormat = value(b, "log_format", setting(func(f *File) Text { return Text(f.LogFormat) }), parseLogFormat)
-	b.config.LogLevel = value(b, "log_level", setting(func(f *File) Text { return Text(f.LogLevel) }), parseLogLevel)
-	b.config.Drain = value(b, "drain", setting(func(f *File) Text { return Text(f.DrainTimeout) }), drainSpan.parse)
-	b.config.OnExit = value(b, "on_exit", setting(func(f *File) Text { return Text(f.OnExit) }), parseOnExit)
-	b.config.Trace = value(b, "trace", setting(func(f *File) Text { return Text(f.Trace) }), parseFile)
+	b.config.State = value(b, b.from("state", setting(func(f *File) Text { return Text(f.StateDir) })), parseDir)
+	b.config.LogFormat = value(b, b.from("log_format", setting(func(f *File) Text { return Text(f.LogFormat) })), parseLogFormat)
+	b.config.LogLevel = value(b, b.from("log_level", setting(func(f *File) Text { return Text(f.LogLevel) })), parseLogLevel)
+	b.config.Drain = value(b, b.from("drain", setting(func(f *File) Text { return Text(f.DrainTimeout) })), drainSpan.parse)
+	b.config.OnExit = value(b, b.from("on_exit", setting(func(f *File) Text { return Text(f.OnExit) })), parseOnExit)
+	b.config.Trace = value(b, b.from("trace", setting(func(f *File) Text { return Text(f.Trace) })), parseFile)
 }
 
 // listener adds the routes of one listener.
 func (b *builder) listener(l ListenerEntry) {
 	place := fmt.Sprintf("routes[%d]", len(b.config.Routes))
-	target := value(b, place+".target", Text(l.Target), func(s string) (string, error) { return s, nil })
+	target := value(b, b.from(place+".target", Text(l.Target)), func(s string) (string, error) { return s, nil })
 	i := slices.IndexFunc(b.config.Targets, func(t Target) bool { return t.Name == target })
 	if i < 0 {
 		if l.Target.given && !l.Target.bad {
@@ -212,7 +217,7 @@ func (b *builder) listener(l ListenerEntry) {
 	}
 	rows := b.listens(l)
 	for j, row := range rows {
-		b.routes(t, to, row, l.Listen[j].at)
+		b.routes(t, to, listening{row, l.Listen[j].at})
 	}
 }
 
@@ -220,13 +225,20 @@ func (b *builder) listener(l ListenerEntry) {
 func (b *builder) listens(l ListenerEntry) []row {
 	rows := make([]row, len(l.Listen))
 	for i, t := range l.Listen {
-		rows[i] = value(b, "", t, parseListen)
+		rows[i] = value(b, t, parseListen)
 	}
 	return rows
 }
 
+// listening is a row of ports to listen on, and where it is written.
+type listening struct {
+	row
+	at mark
+}
+
 // routes adds those from a row of listeners to a row of ports, one to one.
-func (b *builder) routes(t Target, to ports, row row, at mark) {
+func (b *builder) routes(t Target, to ports, l listening) {
+	row, at := l.row, l.at
 	if to.first == 0 || !row.ip.IsValid() {
 		return // told already
 	}

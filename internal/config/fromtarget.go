@@ -20,11 +20,11 @@ func (b *builder) target(n NamedTarget) {
 		Backend:      b.backend(path, e, &m),
 		Hooks:        b.hooks(path+".hooks", e.Hooks),
 		Probe:        b.probe(path+".probe", e.Probe),
-		Cooldown:     value(b, path+".cooldown", Text(e.Cooldown), cooldownSpan.parse),
-		StartTimeout: value(b, path+".start_timeout", Text(e.StartTimeout), startSpan.parse),
-		StopTimeout:  value(b, path+".stop_timeout", Text(e.StopTimeout), stopSpan.parse),
-		Recheck:      value(b, path+".recheck", Text(e.Recheck), recheckSpan.parse),
-		ReleaseRate:  value(b, path+".release_rate", Text(e.ReleaseRate), parseRate),
+		Cooldown:     value(b, b.from(path+".cooldown", Text(e.Cooldown)), cooldownSpan.parse),
+		StartTimeout: value(b, b.from(path+".start_timeout", Text(e.StartTimeout)), startSpan.parse),
+		StopTimeout:  value(b, b.from(path+".stop_timeout", Text(e.StopTimeout)), stopSpan.parse),
+		Recheck:      value(b, b.from(path+".recheck", Text(e.Recheck)), recheckSpan.parse),
+		ReleaseRate:  value(b, b.from(path+".release_rate", Text(e.ReleaseRate)), parseRate),
 	}
 	if _, err := parseName(t.Name); err != nil {
 		b.report(n.Name.at, err)
@@ -41,7 +41,7 @@ func (b *builder) backend(path string, e TargetEntry, m *made) Backend {
 		b.report(e.Backend.at, wrong("the target has both an address and a host with ports", "write either backend, or host and backends"))
 		return Backend{}
 	case e.Backend.given:
-		a := value(b, path+".backend", Text(e.Backend), parseAddress)
+		a := value(b, b.from(path+".backend", Text(e.Backend)), parseAddress)
 		m.ports = []ports{a.ports}
 		return b.asked(e, m, a.host)
 	case !e.Host.given && len(e.Backends) == 0:
@@ -52,13 +52,13 @@ func (b *builder) backend(path string, e TargetEntry, m *made) Backend {
 	case len(e.Backends) == 0:
 		b.report(Text(e.Host).at, wrong("the host has no ports", "write them below backends, as in ssh: 22"))
 	}
-	host := value(b, path+".backend.host", Text(e.Host), hostKey.parseHost)
+	host := value(b, b.from(path+".backend.host", Text(e.Host)), hostKey.parseHost)
 	for i, p := range e.Backends {
 		b.places[fmt.Sprintf("%s.backends[%d]", path, i)] = p.Ports.at
 		if _, err := parseName(p.Name.raw); err != nil {
 			b.report(p.Name.at, err)
 		}
-		named := value(b, "", p.Ports, parsePorts)
+		named := value(b, p.Ports, parsePorts)
 		named.name = p.Name.raw
 		m.ports = append(m.ports, named)
 	}
@@ -133,7 +133,7 @@ func (b *builder) command(path string, c Command) []string {
 			b.places[path] = t.at
 			parse = parseCommand
 		}
-		words = append(words, value(b, "", t, parse))
+		words = append(words, value(b, t, parse))
 	}
 	return words
 }
@@ -183,7 +183,7 @@ func (b *builder) environment(path string, all Variables) []Variable {
 
 // secret reads the value of a variable from its file. One line end at its end is not part of it.
 func (b *builder) secret(e VariableEntry) Secret {
-	name := value(b, "", e.File, parseFile)
+	name := value(b, e.File, parseFile)
 	if name == "" {
 		return Secret{}
 	}
@@ -201,25 +201,27 @@ func (b *builder) secret(e VariableEntry) Secret {
 
 // probe reads how a target shows that it is ready.
 func (b *builder) probe(path string, e ProbeEntry) Probe {
-	settle := value(b, path+".settle", Text(e.Settle), settleSpan.parse)
+	settle := value(b, b.from(path+".settle", Text(e.Settle)), settleSpan.parse)
 	if e.short.raw != "" || e.short.given {
-		p := value(b, path, e.short, parseProbe)
+		p := value(b, b.from(path, e.short), parseProbe)
 		p.Settle = settle
 		return p
 	}
-	kind := value(b, path, Text(e.Kind), func(s string) (ProbeKind, error) {
+	kind := value(b, b.from(path, Text(e.Kind)), func(s string) (ProbeKind, error) {
 		return parseWord(s, ProbeTCP, ProbeHTTP, ProbeBanner, ProbeExec)
 	})
 	p := Probe{Kind: kind, Settle: settle, Command: b.command(path+".command", e.Command)}
-	p.Path = value(b, path+".path", Text(e.Path), func(s string) (string, error) { return parsePath(s) })
-	p.Expect = value(b, path+".expect", Text(e.Expect), func(s string) (string, error) { return s, checkBanner(s, s) })
+	p.Path = value(b, b.from(path+".path", Text(e.Path)), func(s string) (string, error) { return parsePath(s) })
+	p.Expect = value(b, b.from(path+".expect", Text(e.Expect)), func(s string) (string, error) { return s, checkBanner(s, s) })
 	if kind == "" {
 		return p
 	}
-	b.foreign(kind, ProbeHTTP, "path", Text(e.Path))
-	b.foreign(kind, ProbeBanner, "expect", Text(e.Expect))
+	own := map[ProbeKind]Text{ProbeHTTP: Text(e.Path), ProbeBanner: Text(e.Expect)}
 	if len(e.Command) > 0 {
-		b.foreign(kind, ProbeExec, "command", e.Command[0])
+		own[ProbeExec] = e.Command[0]
+	}
+	for of, t := range own {
+		b.foreign(kind, of, t)
 	}
 	switch {
 	case kind == ProbeHTTP && !e.Path.given:
@@ -239,7 +241,8 @@ func parsePath(raw string) (string, error) {
 }
 
 // foreign reports a key that belongs to another kind of probe.
-func (b *builder) foreign(kind, of ProbeKind, key string, t Text) {
+func (b *builder) foreign(kind, of ProbeKind, t Text) {
+	key := map[ProbeKind]string{ProbeHTTP: "path", ProbeBanner: "expect", ProbeExec: "command"}[of]
 	if t.given && kind != of {
 		b.report(t.at, wrong(key+" belongs to a probe of kind "+string(of)+", and this is of kind "+string(kind), "leave it out, or write kind: "+string(of)))
 	}

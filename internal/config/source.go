@@ -111,11 +111,25 @@ func readSource(path string) (Source, error) {
 	if errors.Is(err, errTooLong) {
 		return Source{}, Problems{{Where: path, Text: "it is longer than 512 KiB", Hint: "this is hardly a config file; name another, or a directory of several"}}
 	}
+	if errors.Is(err, errChangeable) {
+		return Source{}, Problems{{Where: path, Text: err.Error() + ", and it says which programs are run", Hint: "chmod o-w " + path}}
+	}
 	if err != nil {
 		return Source{}, unreadable(path, err)
 	}
 	return Source{Name: path, Data: data, Public: public}, nil
 }
+
+// checkMode refuses a file that anybody may change.
+func checkMode(mode fs.FileMode) error {
+	const othersWrite = 0o002
+	if mode&othersWrite != 0 && runtime.GOOS != "windows" {
+		return errChangeable
+	}
+	return nil
+}
+
+var errChangeable = errors.New("any user of this machine may change it")
 
 var errTooLong = errors.New("it is too long")
 
@@ -127,6 +141,9 @@ func readBounded(path string, most int64) (data []byte, public bool, err error) 
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
+		return nil, false, err
+	}
+	if err := checkMode(info.Mode()); err != nil {
 		return nil, false, err
 	}
 	data, err = io.ReadAll(io.LimitReader(f, most+1))

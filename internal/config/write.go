@@ -54,54 +54,64 @@ func (c *Config) checkWritten(text []byte) error {
 }
 
 // A writer writes lines of YAML.
-type writer struct{ out bytes.Buffer }
+type writer struct {
+	out     bytes.Buffer
+	comment string // of the next key
+}
 
 // line writes one, indented by so many steps.
 func (w *writer) line(steps int, text string) {
 	fmt.Fprintln(&w.out, strings.TrimRight(strings.Repeat("  ", steps)+text, " "))
 }
 
-// key writes a key with its value.
-func (w *writer) key(steps int, key, value, comment string) {
-	if comment != "" {
-		w.line(steps, "# "+comment)
+// key writes a key with its value, below what was said about it.
+func (w *writer) key(steps int, key, value string) {
+	if w.comment != "" {
+		w.line(steps, "# "+w.comment)
+		w.comment = ""
 	}
 	w.line(steps, key+": "+value)
 }
 
+// about says something about the next key.
+func (w *writer) about(comment string) *writer {
+	w.comment = comment
+	return w
+}
+
 func (w *writer) program(c *Config) {
 	if c.State != "" {
-		w.key(0, "state-dir", scalar(c.State), "Directory for what must survive a crash.")
+		w.about("Directory for what must survive a crash.").key(0, "state-dir", scalar(c.State))
 	} else {
 		w.line(0, "# Directory for what must survive a crash, if not the usual one:")
 		w.line(0, "# state-dir: /var/lib/rouse")
 	}
-	w.key(0, "log-format", string(c.LogFormat), "auto, text or json.")
-	w.key(0, "log-level", strings.ToLower(c.LogLevel.String()), "debug, info, warn or error.")
-	w.key(0, "drain-timeout", formatDuration(c.Drain), "How long live connections may last once rouse is told to end.")
-	w.key(0, "on-exit", string(c.OnExit), "keep leaves running targets for the next rouse; stop stops them.")
+	w.about("auto, text or json.").key(0, "log-format", string(c.LogFormat))
+	w.about("debug, info, warn or error.").key(0, "log-level", strings.ToLower(c.LogLevel.String()))
+	w.about("How long live connections may last once rouse is told to end.").key(0, "drain-timeout", formatDuration(c.Drain))
+	w.about("keep leaves running targets for the next rouse; stop stops them.").key(0, "on-exit", string(c.OnExit))
 	if c.Trace != "" {
-		w.key(0, "trace", scalar(c.Trace), "File to which everything that happens is appended.")
+		w.about("File to which everything that happens is appended.").key(0, "trace", scalar(c.Trace))
 	}
 }
 
 func (w *writer) target(t Target) {
 	w.line(1, scalar(t.Name)+":")
-	w.key(2, "backend", scalar(t.Backend.Address()), "Address of the target.")
+	w.about("Address of the target.").key(2, "backend", scalar(t.Backend.Address()))
 	w.line(2, "# Programs that start and stop it: a path, or a list of a path and arguments.")
 	w.line(2, "hooks:")
-	w.key(3, "start", command(t.Hooks.Start), "")
-	w.key(3, "stop", command(t.Hooks.Stop), "")
+	w.key(3, "start", command(t.Hooks.Start))
+	w.key(3, "stop", command(t.Hooks.Stop))
 	if len(t.Hooks.Status) > 0 {
-		w.key(3, "status", command(t.Hooks.Status), "")
+		w.key(3, "status", command(t.Hooks.Status))
 	}
 	w.environment(t.Hooks.Env)
 	w.probe(t.Probe)
-	w.key(2, "cooldown", formatDuration(t.Cooldown), "Stop it after this long without a client.")
-	w.key(2, "start-timeout", formatDuration(t.StartTimeout), "How long it may take to become ready, and to stop.")
-	w.key(2, "stop-timeout", formatDuration(t.StopTimeout), "")
-	w.key(2, "recheck", formatDuration(t.Recheck), "How often to ask whether somebody else has started it; 0 never asks.")
-	w.key(2, "release-rate", formatRate(t.ReleaseRate), "Clients a second that are let through once it is ready; 0 is no limit.")
+	w.about("Stop it after this long without a client.").key(2, "cooldown", formatDuration(t.Cooldown))
+	w.about("How long it may take to become ready, and to stop.").key(2, "start-timeout", formatDuration(t.StartTimeout))
+	w.key(2, "stop-timeout", formatDuration(t.StopTimeout))
+	w.about("How often to ask whether somebody else has started it; 0 never asks.").key(2, "recheck", formatDuration(t.Recheck))
+	w.about("Clients a second that are let through once it is ready; 0 is no limit.").key(2, "release-rate", formatRate(t.ReleaseRate))
 }
 
 func (w *writer) environment(env []Variable) {
@@ -115,23 +125,23 @@ func (w *writer) environment(env []Variable) {
 			w.line(4, scalar(v.Name)+":")
 			continue
 		}
-		w.key(4, scalar(v.Name), scalar(v.Value.Reveal()), "")
+		w.key(4, scalar(v.Name), scalar(v.Value.Reveal()))
 	}
 }
 
 func (w *writer) probe(p Probe) {
 	w.line(2, "# How it shows that it is ready.")
 	w.line(2, "probe:")
-	w.key(3, "kind", string(p.Kind), "")
+	w.key(3, "kind", string(p.Kind))
 	switch {
 	case p.Kind == ProbeHTTP:
-		w.key(3, "path", scalar(p.Path), "")
+		w.key(3, "path", scalar(p.Path))
 	case p.Expect != "":
-		w.key(3, "expect", scalar(p.Expect), "")
+		w.key(3, "expect", scalar(p.Expect))
 	case len(p.Command) > 0:
-		w.key(3, "command", command(p.Command), "")
+		w.key(3, "command", command(p.Command))
 	}
-	w.key(3, "settle", formatDuration(p.Settle), "")
+	w.key(3, "settle", formatDuration(p.Settle))
 }
 
 // command writes a path, or a list of a path and arguments.
