@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -126,7 +127,11 @@ func read(path string) (*config.Loaded, error) {
 // writeChecked says that a config is right, and what may not have been meant.
 func writeChecked(out io.Writer, loaded *config.Loaded) error {
 	c := loaded.Config
-	_, err := fmt.Fprintf(out, "fine: %s, %s\n", count(len(c.Targets), "target"), count(len(c.Routes), "listener"))
+	files := strings.Join(loaded.Files, ", ")
+	if len(loaded.Files) > 3 {
+		files = count(len(loaded.Files), "file")
+	}
+	_, err := fmt.Fprintf(out, "fine: %s, %s in %s\n", count(len(c.Targets), "target"), count(len(c.Routes), "listener"), files)
 	if len(loaded.Warnings) > 0 {
 		fmt.Fprintf(out, "%s:\n", count(len(loaded.Warnings), "warning"))
 		writeProblems(out, loaded.Warnings)

@@ -12,7 +12,7 @@ import (
 
 // entryOf writes a stage as an entry below targets:.
 func (s *stage) entryOf(name, more string) string {
-	return fmt.Sprintf("  %s:\n    backend: %s\n    cooldown: 500ms\n    hooks: {start: %s, stop: %s, env: {GORACE: }}\n%s",
+	return fmt.Sprintf("  %s:\n    backend: %s\n    cooldown: 500ms\n    hooks: {start: %s, stop: %s, env: {GORACE: , SECRET: hunter2}}\n%s",
 		name, s.backend, s.path("start.sh"), s.path("stop.sh"), more)
 }
 
@@ -69,6 +69,12 @@ func TestTargetsOfOneFileWakeAndStopByThemselves(t *testing.T) {
 	web.expectAsleep()
 	r.end()
 	db.expectRuns("start stop")
+	if env := strings.Join(web.lines("environment"), "\n"); !strings.Contains(env, "SECRET=hunter2") {
+		t.Errorf("the hook has no secret: %q", env)
+	}
+	if said := strings.Join(r.log(), "\n"); strings.Contains(said, "hunter2") || strings.Contains(said, canary) {
+		t.Errorf("a secret is logged:\n%s", said)
+	}
 }
 
 // TestFlagsAndTheirFileAreOneRouse: who moves from flags to the file that init writes finds the state of before.

@@ -117,6 +117,9 @@ func serve(ctx context.Context, loaded *config.Loaded, std streams) error {
 	go out.run()
 	defer out.close()
 	logger := newLogger(loaded.Config, out, isTerminal(std.err))
+	if len(loaded.Files) > 0 {
+		logger.Info("the config is read", "files", loaded.Files)
+	}
 	for _, w := range loaded.Warnings {
 		logger.Warn("the config may not say what was meant", "place", w.Where, "reason", w.Text, "hint", w.Hint)
 	}

@@ -13,6 +13,7 @@ import (
 type Loaded struct {
 	Config   *Config
 	Warnings Problems // what is right and may not have been meant
+	Files    []string // from which it was read
 	places   map[string]mark
 }
 
@@ -45,7 +46,11 @@ func FromFiles(sources []Source, w World) (*Loaded, error) {
 		return nil, listed(b.wrong)
 	}
 	b.warn()
-	return &Loaded{Config: b.config, Warnings: listed(b.doubts), places: b.places}, nil
+	var names []string
+	for _, s := range sources {
+		names = append(names, s.Name)
+	}
+	return &Loaded{Files: names, Config: b.config, Warnings: listed(b.doubts), places: b.places}, nil
 }
 
 // A builder makes one Config of the files.

@@ -195,6 +195,7 @@ func (b *builder) secret(e VariableEntry) Secret {
 	if public {
 		b.doubt(e.File.at, wrong("other users of this machine can read the file of "+e.Name.raw, "chmod 600 "+name))
 	}
+	b.doubtPath(name, e.File.at)
 	s := strings.TrimSuffix(strings.TrimSuffix(string(text), "\n"), "\r")
 	return NewSecret(s)
 }

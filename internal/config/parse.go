@@ -166,7 +166,7 @@ func plainSyntax(text string) string {
 		}
 		return r
 	}, text)
-	if i := strings.Index(text, "anchor '"); i >= 0 {
+	if found := strings.Contains(text, "anchor '"); found {
 		return "an alias (*) of what is not there"
 	}
 	return text[:min(len(text), 120)]

@@ -58,11 +58,17 @@ func (b *builder) warnPaths(i int) {
 		name string
 		argv []string
 	}{{"hooks.start", t.Hooks.Start}, {"hooks.stop", t.Hooks.Stop}, {"hooks.status", t.Hooks.Status}, {"probe.command", t.Probe.Command}} {
-		if len(h.argv) == 0 || strings.HasPrefix(h.argv[0], "/") || strings.Contains(h.argv[0], `:\`) {
-			continue
+		if len(h.argv) > 0 {
+			at, _ := nearestPath(b.places, fmt.Sprintf("targets[%d].%s", i, h.name))
+			b.doubtPath(h.argv[0], at)
 		}
-		at, _ := nearestPath(b.places, fmt.Sprintf("targets[%d].%s", i, h.name))
-		b.doubt(at, wrong(show(h.argv[0])+" begins where rouse is started, not at this file", "write the whole path"))
+	}
+}
+
+// doubtPath finds a path that depends on where rouse is started.
+func (b *builder) doubtPath(path string, at mark) {
+	if !strings.HasPrefix(path, "/") && !strings.Contains(path, `:\`) {
+		b.doubt(at, wrong(show(path)+" begins where rouse is started, not at this file", "write the whole path"))
 	}
 }
 

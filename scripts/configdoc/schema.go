@@ -111,7 +111,7 @@ func mapType(r *jsonschema.Reflector, t reflect.Type) *jsonschema.Schema {
 // probeKeys is a ProbeEntry that is not mapped: its long form.
 type probeKeys config.ProbeEntry
 
-func entry(r *jsonschema.Reflector, v interface{}) *jsonschema.Schema {
+func entry(r *jsonschema.Reflector, v any) *jsonschema.Schema {
 	s := r.Reflect(v)
 	s.Version = ""
 	return s
@@ -165,9 +165,9 @@ func (s *schema) doc(t reflect.Type, field string) string {
 // fieldsOf lists the keys of a type.
 func fieldsOf(t reflect.Type) []reflect.StructField {
 	var fields []reflect.StructField
-	for i := range t.NumField() {
-		if t.Field(i).Tag.Get("yaml") != "" {
-			fields = append(fields, t.Field(i))
+	for field := range t.Fields() {
+		if field.Tag.Get("yaml") != "" {
+			fields = append(fields, field)
 		}
 	}
 	return fields
