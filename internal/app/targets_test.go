@@ -6,6 +6,8 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"runtime"
 	"testing"
 	"time"
@@ -139,6 +141,27 @@ func TestAPortThatListensLaterIsWaitedFor(t *testing.T) {
 	if line, err := bufio.NewReader(conn).ReadString('\n'); err != nil || line != fmt.Sprintf("web at %v\n", web) {
 		t.Errorf("the client read %q, %v", line, err)
 	}
+}
+
+// TestHooksGetTheirArguments as they are, without a shell.
+func TestHooksGetTheirArguments(t *testing.T) {
+	backend := freeAddr(t)
+	cfg := plan(t, backend)
+	mark := filepath.Join(t.TempDir(), "arguments")
+	start := hook(t, filepath.Dir(mark), "start.sh", "printf '%s|' \"$@\" >"+mark+".new && mv "+mark+".new "+mark)
+	cfg.Targets[0].Hooks.Start = append(start, "two words", "$HOME", "")
+	a := launch(t, cfg)
+	conn, err := net.Dial("tcp", a.Addrs()[0].String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	var got []byte
+	await(t, func() bool { got, err = os.ReadFile(mark); return err == nil })
+	if string(got) != "two words|$HOME||" {
+		t.Errorf("the start hook got %q", got)
+	}
+	named(t, "web", backend.String())
 }
 
 // TestTwoTargetsOfOneRouseAreApart: each is woken by its own clients.

@@ -3,6 +3,7 @@ package config
 import (
 	"bytes"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -72,12 +73,18 @@ func TestAFileCostsNoMoreThanItsLength(t *testing.T) {
 				text.WriteString(piece)
 			}
 		}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
 		began := time.Now()
 		_, err := FromFiles([]Source{{Name: "f.yaml", Data: text.Bytes()}}, testWorld())
 		checkProblems(t, err)
 		problems, _ := err.(Problems)
 		if len(problems) == 0 || len(problems) > mostListed+1 {
 			t.Errorf("%s: %d problems", name, len(problems))
+		}
+		runtime.ReadMemStats(&after)
+		if all := (after.TotalAlloc - before.TotalAlloc) >> 20; all > 1024 {
+			t.Errorf("%s: it took %d MiB all in all", name, all)
 		}
 		if took := time.Since(began); took > time.Minute {
 			t.Errorf("%s: it took %v", name, took)

@@ -193,9 +193,11 @@ func (b *builder) secret(e VariableEntry) Secret {
 		return Secret{}
 	}
 	if public {
-		b.doubt(e.File.at, wrong("other users of this machine can read the file of "+e.Name.raw, "chmod 600 "+name))
+		b.doubt(e.File.at, wrong("other users of this machine can read the file of "+e.Name.raw, "chmod 600 it"))
 	}
-	b.doubtPath(name, e.File.at)
+	if e.File.variable == "" {
+		b.doubtPath(name, e.File.at)
+	}
 	s := strings.TrimSuffix(strings.TrimSuffix(string(text), "\n"), "\r")
 	return NewSecret(s)
 }
