@@ -87,6 +87,7 @@ Exit codes: 0 the config is right, 2 it is not.`,
 			if err != nil {
 				return err
 			}
+			loaded.Warnings = append(loaded.Warnings, loaded.Place(app.DoubtHooks(loaded.Config))...)
 			return writeChecked(cmd.OutOrStdout(), loaded)
 		},
 	}

@@ -281,6 +281,8 @@ func listenHint(err error) string {
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
 		return "; another program listens there: end it, or choose another port to listen on (--proxy-port)"
+	case errors.Is(err, syscall.EMFILE):
+		return "; each port takes an open file: raise the limit (ulimit -n, LimitNOFILE=), or listen on fewer"
 	case errors.Is(err, syscall.EACCES):
 		return "; ports below 1024 need the right to bind them: choose another one to listen on (--proxy-port), or give rouse CAP_NET_BIND_SERVICE"
 	case errors.Is(err, syscall.EADDRNOTAVAIL):

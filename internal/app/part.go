@@ -118,6 +118,28 @@ func (p *part) retire() error {
 // anything runs. Each problem stands at the path of its value in cfg.
 func InspectHooks(cfg *config.Config) config.Problems {
 	var problems config.Problems
+	eachHook(cfg, func(path, program string) {
+		if _, err := exec.Inspect(program); err != nil { // the driver tells the warnings
+			problems = append(problems, config.Problem{Where: path, Text: err.Error()})
+		}
+	})
+	return problems
+}
+
+// DoubtHooks finds what may not have been meant with the hooks of cfg, as the driver tells it when they are used.
+func DoubtHooks(cfg *config.Config) config.Problems {
+	var doubts config.Problems
+	eachHook(cfg, func(path, program string) {
+		warnings, _ := exec.Inspect(program)
+		for _, w := range warnings {
+			doubts = append(doubts, config.Problem{Where: path, Text: w})
+		}
+	})
+	return doubts
+}
+
+// eachHook calls f with the path in cfg of each command that is there, and the program.
+func eachHook(cfg *config.Config, f func(path, program string)) {
 	for i, t := range cfg.Targets {
 		for _, h := range []struct {
 			path string
@@ -128,13 +150,9 @@ func InspectHooks(cfg *config.Config) config.Problems {
 			{"hooks.status", t.Hooks.Status},
 			{"probe.command", t.Probe.Command},
 		} {
-			if len(h.argv) == 0 {
-				continue
-			}
-			if _, err := exec.Inspect(h.argv[0]); err != nil { // the driver tells the warnings
-				problems = append(problems, config.Problem{Where: fmt.Sprintf("targets[%d].%s", i, h.path), Text: err.Error()})
+			if len(h.argv) > 0 {
+				f(fmt.Sprintf("targets[%d].%s", i, h.path), h.argv[0])
 			}
 		}
 	}
-	return problems
 }

@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -179,5 +181,29 @@ func TestTwoTargetsOfOneRouseAreApart(t *testing.T) {
 	}
 	if web, db := a.Status("web"), a.Status("db"); web.State != target.Stopped || web.Epoch != 0 || db.State != target.Ready {
 		t.Errorf("web is %+v, db is %+v", web, db)
+	}
+}
+
+// TestDoubtsAboutHooksHaveTheirPlace: a hook that its group may change is used, and told.
+func TestDoubtsAboutHooksHaveTheirPlace(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("there are no such modes")
+	}
+	cfg := plan(t, freeAddr(t))
+	if err := os.Chmod(cfg.Targets[0].Hooks.Stop[0], 0o770); err != nil {
+		t.Fatal(err)
+	}
+	doubts := DoubtHooks(cfg)
+	if len(doubts) != 1 || doubts[0].Where != "targets[0].hooks.stop" || !strings.Contains(doubts[0].Text, "may be changed by its group") {
+		t.Errorf("the doubts are %v", doubts)
+	}
+	if problems := InspectHooks(cfg); len(problems) != 0 {
+		t.Errorf("a doubt is taken for a problem: %v", problems)
+	}
+}
+
+func TestTooManyListenersForTheLimitOfOpenFiles(t *testing.T) {
+	if hint := listenHint(fmt.Errorf("listen: %w", syscall.EMFILE)); !strings.Contains(hint, "raise the limit") {
+		t.Errorf("the hint is %q", hint)
 	}
 }
