@@ -22,7 +22,7 @@ func expand(raw string, getenv func(string) (string, bool)) (value, variable str
 		}
 		inner, after, closed := strings.Cut(rest[i+2:], "}")
 		name, other, otherwise := strings.Cut(inner, ":-")
-		if !closed || !isVariable(name) {
+		if !closed || !isVariable(name) || len(name) > maxName {
 			return "", "", wrong("a ${ begins no variable", "write ${NAME} or ${NAME:-default}, or $${ for ${ itself")
 		}
 		text, set := getenv(name)

@@ -181,8 +181,8 @@ func TestWarnings(t *testing.T) {
 		"every":    {"targets:\n  a: {backend: h:1, " + hooks + "}\nlisteners:\n- {listen: 80-81, target: a}\n", ""},
 		"public":   {"targets:\n  a: {backend: h:1, " + hooks + "}\nlisteners:\n- {listen: 8.8.8.8:80, target: a}\n", "a.yaml:4:12: 8.8.8.8 is a public address"},
 		"wildcard": {"targets:\n  a: {backend: h:1, " + hooks + "}\nlisteners:\n- {listen: 80, target: a}\n", "a.yaml:4:12: this listens on every address"},
-		"secret":   {"targets:\n  a: {backend: h:1, hooks: {start: /a, stop: /b, env: {API_KEY: x, MODE: y, PASSWORD: \"${HUNTER}\"}}}\nlisteners:\n- {listen: 127.0.0.1:1, target: a}\n", "a.yaml:2:56: other users of this machine can read this file, and API_KEY looks like a secret"},
-		"file":     {"targets:\n  a: {backend: h:1, hooks: {start: /a, stop: /b, env: {X: {file: /public}}}}\nlisteners:\n- {listen: 127.0.0.1:1, target: a}\n", "a.yaml:2:66: other users of this machine can read the file of X"},
+		"secret":   {"targets:\n  a: {backend: h:1, hooks: {start: /a, stop: /b, env: {API_KEY: x, MODE: y, PASSWORD: \"${HUNTER}\"}}}\nlisteners:\n- {listen: 127.0.0.1:1, target: a}\n", "a.yaml:2:56: other users of this machine can read this file, and \"API_KEY\" looks like a secret"},
+		"file":     {"targets:\n  a: {backend: h:1, hooks: {start: /a, stop: /b, env: {X: {file: /public}}}}\nlisteners:\n- {listen: 127.0.0.1:1, target: a}\n", "a.yaml:2:66: other users of this machine can read the file of \"X\""},
 	} {
 		if name == "every" {
 			c.text = strings.Replace(c.text, "h:1", "h:1-2", 1)

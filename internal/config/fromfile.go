@@ -281,6 +281,7 @@ func (b *builder) unknownTarget(name string) error {
 	for _, t := range b.config.Targets {
 		names = append(names, t.Name)
 	}
+	names = usable(names)
 	text := "there is no target " + show(name)
 	if near := Nearest(name, names); near != "" {
 		return wrong(text, "did you mean "+near+"?")

@@ -89,20 +89,29 @@ func (m made) pick(name Plain) (ports, error) {
 		}
 		names = append(names, p.name)
 	}
+	unnamed := len(names) > 0 && names[0] == ""
+	names = usable(names)
 	switch near := Nearest(name.raw, names); {
 	case len(m.ports) == 1 && !name.given:
 		return m.ports[0], nil
 	case len(m.ports) == 0 || name.bad:
 		return ports{}, nil // told already
 	case !name.given:
-		return ports{}, wrong("the target has several backends", "name one with backend: "+strings.Join(names, ", or "))
-	case names[0] == "":
+		return ports{}, wrong("the target has several backends", "name one with backend: "+enumerate(names))
+	case unnamed:
 		return ports{}, wrong("the target has one backend, without a name", "leave this key out")
 	case near != "":
 		return ports{}, wrong("the target has no backend "+show(name.raw), "did you mean "+near+"?")
+	case len(names) == 0:
+		return ports{}, wrong("the target has no backend "+show(name.raw), "give it a name that is one")
 	default:
 		return ports{}, wrong("the target has no backend "+show(name.raw), "its backends are "+enumerate(names))
 	}
+}
+
+// usable returns the names that are any: others are told of where they stand, and shown nowhere else.
+func usable(names []string) []string {
+	return slices.DeleteFunc(names, func(name string) bool { return second(parseName(name)) != nil })
 }
 
 // enumerate lists names, but not without end.
@@ -189,11 +198,11 @@ func (b *builder) secret(e VariableEntry) Secret {
 	}
 	text, public, err := b.world.ReadSecret(name)
 	if err != nil {
-		b.report(e.File.at, wrong("the file of "+e.Name.raw+" cannot be read: "+plainError(err), ""))
+		b.report(e.File.at, wrong("the file of "+show(e.Name.raw)+" cannot be read: "+plainError(err), ""))
 		return Secret{}
 	}
 	if public {
-		b.doubt(e.File.at, wrong("other users of this machine can read the file of "+e.Name.raw, "chmod 600 it"))
+		b.doubt(e.File.at, wrong("other users of this machine can read the file of "+show(e.Name.raw), "chmod 600 it"))
 	}
 	if e.File.variable == "" {
 		b.doubtPath(name, e.File.at)

@@ -110,7 +110,7 @@ func (v Variable) check() error {
 		return wrong(show(name)+" is one of the names that rouse sets itself", "choose a name that does not begin with ROUSE_")
 	}
 	if strings.ContainsRune(v.Value.Reveal(), 0) {
-		return wrong("the value of "+name+" has a NUL in it", "write it without")
+		return wrong("the value of "+show(name)+" has a NUL in it", "write it without")
 	}
 	return nil
 }

@@ -22,7 +22,7 @@ var secretPlace = regexp.MustCompile(`(?i)_(id|file|path|dir|name|url)$`)
 // doubtLiteral looks at a value that stands in the file itself.
 func (b *builder) doubtLiteral(e VariableEntry) {
 	if e.Value.variable == "" && e.Value.raw != "" && e.Name.at.source.Public && secretName.MatchString(e.Name.raw) && !secretPlace.MatchString(e.Name.raw) {
-		b.doubt(e.Name.at, wrong("other users of this machine can read this file, and "+e.Name.raw+" looks like a secret",
+		b.doubt(e.Name.at, wrong("other users of this machine can read this file, and "+show(e.Name.raw)+" looks like a secret",
 			"chmod 600 "+e.Name.at.source.Name+", or write file: and a path"))
 	}
 }
