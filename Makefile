@@ -3,9 +3,13 @@
 GO       ?= go
 FUZZTIME ?= 10s
 BENCHFLAGS ?=
+CHAOSFLAGS ?=
 COUNT    ?= 6
+SEED     ?= 0
+ROUNDS   ?= 100
+FIRST    ?= 1
 
-.PHONY: demo build test setup lint unit fuzz cross deadcode bench microbench benchcmp clean
+.PHONY: demo build test setup lint unit fuzz cross deadcode sabotage chaos rounds bench microbench benchcmp clean
 
 # Show the main job on this machine; needs only Go.
 demo:
@@ -16,7 +20,7 @@ build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o bin/rouse ./cmd/rouse
 
 # Install what the tests need, then everything.
-test: setup lint cross deadcode unit fuzz
+test: setup lint cross deadcode unit fuzz sabotage
 	@echo "make test: all passed"
 
 # Packages that tests use: PostgreSQL, Redis, OpenSSH, QEMU, shellcheck and a few tools.
@@ -50,6 +54,24 @@ deadcode:
 	@if CGO_ENABLED=0 $(GO) build -ldflags=-dumpdep -o /dev/null ./cmd/rouse 2>&1 | grep '<ReflectMethod>'; then \
 		echo "the linker's dead-code elimination is off: something calls a method by a name made at run time"; exit 1; fi
 	@echo "dead-code elimination is on"
+
+# The long form of what the tests run in short: cycles, crashes, sabotages, crowds, fuzzing and rounds of chaos, one after the
+# other, for an hour and a half. With SEED, ROUNDS or FIRST, the rounds alone, as they were before.
+chaos:
+	@if [ "$(origin SEED) $(origin ROUNDS) $(origin FIRST)" = "file file file" ]; then \
+		GO="$(GO)" FUZZTIME=2m ./scripts/long.sh; else $(MAKE) --no-print-directory rounds; fi
+
+# Rounds of chaos: rouse between a rude provider, clients who check every byte, and whatever breaks; see test/chaos.
+# Needs root; about 3 s a round. The same SEED (0 draws one) gives the same rounds; FIRST=17 ROUNDS=1 is one of them.
+# CHAOSFLAGS=-race builds rouse with the race detector, -towns 1 -talk tells all that happens, -help lists the rest.
+rounds:
+	./scripts/setup.sh chaos
+	$(GO) build -trimpath -o bin/chaos ./test/chaos
+	GO="$(GO)" ./bin/chaos -seed $(SEED) -rounds $(ROUNDS) -first $(FIRST) $(CHAOSFLAGS)
+
+# Break our own guards one by one: some test must notice each.
+sabotage:
+	$(GO) run ./test/sabotage
 
 # rouse beside HAProxy, nginx, socat and systemd-socket-proxyd, which are installed where that
 # can be done; writes BENCHMARKS.md and its plots. Run it on a machine that does nothing else.

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that tests use, where that is possible: as root, with
 # apt-get. Elsewhere it says what is missing; the tests concerned then skip with the reason.
-# With the argument "bench": the proxies that `make bench` compares rouse with, and perf.
+# With the argument "bench": the proxies that `make bench` compares rouse with, and perf. With "chaos": what
+# `make chaos` breaks networks with.
 set -euo pipefail
 users="the tests" without="tests that need these packages will be skipped"
 
@@ -23,6 +24,9 @@ wanted=(
 	ip:iproute2
 	nft:nftables
 	gcc:gcc
+	nft:nftables
+	ss:iproute2
+	unshare:util-linux
 )
 if [[ ${1:-} == bench ]]; then
 	users="the benchmarks" without="the benchmarks leave out what these packages bring"
@@ -34,6 +38,9 @@ if [[ ${1:-} == bench ]]; then
 		/usr/lib/systemd/systemd-socket-proxyd:systemd
 		perf:linux-perf
 	)
+elif [[ ${1:-} == chaos ]]; then
+	users="the towns" without="the towns leave out what these packages bring"
+	wanted=(ip:iproute2 ss:iproute2 nft:nftables unshare:util-linux)
 fi
 
 PATH=$PATH:/usr/sbin:/sbin
@@ -41,7 +48,7 @@ missing=()
 for pair in "${wanted[@]}"; do
 	[[ -e ${pair%%:*} ]] || command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}")
 done
-[[ ${1:-} == bench ]] || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql postgresql-contrib)
+[[ -n ${1:-} ]] || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql postgresql-contrib)
 if [[ ${#missing[@]} == 0 ]]; then
 	echo "setup: everything that $users use is here"
 	exit 0

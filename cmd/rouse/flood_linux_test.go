@@ -77,8 +77,8 @@ func residentPeak(t *testing.T, r *child) int {
 	}
 	kib := 0
 	for line := range strings.Lines(string(b)) {
-		if strings.HasPrefix(line, "VmHWM:") {
-			if _, err := fmt.Sscan(strings.TrimPrefix(line, "VmHWM:"), &kib); err != nil {
+		if after, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			if _, err := fmt.Sscan(after, &kib); err != nil {
 				t.Fatal(err)
 			}
 		}

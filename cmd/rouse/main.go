@@ -11,12 +11,11 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime"
-	"sync"
 	"syscall"
 
 	"github.com/rouse-proxy/rouse/internal/config"
 	"github.com/rouse-proxy/rouse/internal/driver/exec"
+	"github.com/rouse-proxy/rouse/internal/threads"
 )
 
 // Exit codes, which scripts may rely on.
@@ -29,32 +28,8 @@ const (
 func main() {
 	exec.RunKeeper()
 	keepInherited()
-	warmThreads()
+	threads.Warm(16) // loops, collector, a few blocking calls at a time; without them no stop hook would run when processes run out
 	os.Exit(run(os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr}))
-}
-
-// warmThreads makes the runtime start threads that it then keeps. A thread that the
-// system refuses ends a Go program, and it refuses them just when processes run out:
-// then no stop hook would ever run.
-func warmThreads() {
-	const threads = 16 // loops, collector, a few blocking calls at a time
-	var arrived, left sync.WaitGroup
-	arrived.Add(threads)
-	all := make(chan struct{})
-	for range threads {
-		left.Go(func() { occupy(&arrived, all) })
-	}
-	arrived.Wait()
-	close(all)
-	left.Wait()
-}
-
-// occupy holds a thread of its own until everybody has one.
-func occupy(arrived *sync.WaitGroup, all <-chan struct{}) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	arrived.Done()
-	<-all
 }
 
 // streams are what the program talks through.

@@ -197,6 +197,7 @@ func TestPeersThatVanishAreFreedAndOthersAreKept(t *testing.T) {
 	noBackend.frees(relay.EndBackendReset)
 	time.Sleep(time.Until(since.Add(paused)))
 	alive.readsOn(answers)
+	reader.asksOften()
 	reader.keeps(sent)
 }
 

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/rouse-proxy/rouse/internal/peek"
 	"github.com/rouse-proxy/rouse/internal/relay"
 	"github.com/rouse-proxy/rouse/test/netns"
@@ -21,6 +23,7 @@ type relayed struct {
 	client      *netns.Host
 	server      *netns.Host
 	here, there *net.TCPConn // the client's end and the backend's
+	far         *net.TCPConn // the relay's own end, toward the backend
 	gone        time.Time
 	ended       chan struct{}
 	result      relay.Result
@@ -31,16 +34,16 @@ func newRelayed(t *testing.T, name string) *relayed {
 	t.Helper()
 	hub := netns.NewHub(t)
 	r := &relayed{TB: t, name: name, client: hub.NewHost(), server: hub.NewHost(), ended: make(chan struct{})}
-	var near, far *net.TCPConn
+	var near *net.TCPConn
 	r.here, near = r.connect(r.client, hub, r.client.Hub.String())
-	far, r.there = r.connect(hub, r.server, r.server.Addr.String())
-	go r.relay(near, far)
+	r.far, r.there = r.connect(hub, r.server, r.server.Addr.String())
+	go r.relay(near)
 	return r
 }
 
-func (r *relayed) relay(near, far *net.TCPConn) {
+func (r *relayed) relay(near *net.TCPConn) {
 	defer close(r.ended)
-	r.result, r.err = relay.Run(r.Context(), near, far, relay.Options{})
+	r.result, r.err = relay.Run(r.Context(), near, r.far, relay.Options{})
 }
 
 // connect makes a connection from one host to another.
@@ -98,6 +101,25 @@ func (r *relayed) fill() (n int) {
 		if err != nil {
 			r.Fatal(err)
 		}
+	}
+}
+
+// asksOften checks that the kernel's pauses between two questions to the reader do not grow to minutes, where it knows how.
+func (r *relayed) asksOften() {
+	r.Helper()
+	const rtoMax = 44 // TCP_RTO_MAX_MS, of Linux 6.15
+	rc, err := r.far.SyscallConn()
+	if err != nil {
+		r.Fatal(err)
+	}
+	err = rc.Control(func(fd uintptr) {
+		ms, err := unix.GetsockoptInt(int(fd), unix.IPPROTO_TCP, rtoMax)
+		if err == nil && ms > 10_000 {
+			r.Errorf("%s: the kernel asks it every %d ms", r.name, ms)
+		}
+	})
+	if err != nil {
+		r.Error(err)
 	}
 }
 

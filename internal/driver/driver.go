@@ -6,6 +6,7 @@ package driver
 import (
 	"context"
 	"errors"
+	"time"
 )
 
 // ErrTemporary marks an operation that did not succeed now but may when it is
@@ -20,9 +21,10 @@ var ErrDetach = errors.New("rouse is ending")
 
 // An Op describes one operation to a driver.
 type Op struct {
-	Epoch   uint64 // number of the run that this operation belongs to; grows by one at each start
-	Reason  string // why, in rouse's own words: "client 192.0.2.7:40312", "idle for 30m0s"
-	Address string // backend address in force, host:port
+	Epoch   uint64    // number of the run that this operation belongs to; grows by one at each start of ours
+	Since   time.Time // when that run began or was found; zero: not known
+	Reason  string    // why, in rouse's own words: "client 192.0.2.7:40312", "idle for 30m0s"
+	Address string    // backend address in force, host:port
 }
 
 // A Driver starts and stops one target. Calls never overlap. Both must be

@@ -230,6 +230,7 @@ type Refusal struct {
 	Temporary bool   `json:"temporary"` // the same call may succeed soon
 }
 
+// Error is the code and what it means.
 func (r *Refusal) Error() string { return r.Code + ": " + r.Text }
 
 var (

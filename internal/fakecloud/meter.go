@@ -14,7 +14,7 @@ type Reading struct {
 	Address string  `json:"address"`
 	Billed  float64 `json:"billed"`
 	Needed  float64 `json:"needed"` // the part of Billed that was needed
-	Leak    float64 `json:"leak"`   // Billed / Needed; 0 while nothing is billed
+	Leak    float64 `json:"leak"`   // Billed / Needed, or per nanosecond where none of it was; 0 while nothing is billed
 
 	NeededBy map[string]float64 `json:"needed_by"` // for how long each wanted it, without the allowance
 	Wanted   int                `json:"wanted"`    // how many want it now
@@ -128,9 +128,7 @@ func (m *machine) read() Reading {
 		Stranded: t.billed && !t.halting && t.wanted == 0 && time.Now().After(t.wantedTill),
 		Problems: t.problems, Faults: maps.Clone(t.faults),
 	}
-	if r.Needed > 0 {
-		r.Leak = r.Billed / r.Needed
-	}
+	r.Leak = r.Billed / max(r.Needed, time.Nanosecond.Seconds()) // what nobody has needed must not look as good as nothing
 	for who, d := range t.neededBy {
 		r.NeededBy[who] = d.Seconds()
 	}

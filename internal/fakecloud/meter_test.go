@@ -1,7 +1,10 @@
 package fakecloud
 
 import (
+	"errors"
+	"net"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/rouse-proxy/rouse/internal/driver"
@@ -74,6 +77,27 @@ func TestNeedsAreAUnionAndEachHasItsAllowance(t *testing.T) {
 		r := s.read()
 		if r.NeededBy["a"] != 41 || r.NeededBy["b"] != 40 || r.Wanted != 0 {
 			t.Errorf("needed by %v, wanted by %d", r.NeededBy, r.Wanted)
+		}
+	})
+}
+
+// TestWhatNobodyHasNeededIsNotFree: of a machine that boots in no time, nothing may have been needed.
+func TestWhatNobodyHasNeededIsNotFree(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := New(Options{Listen: func(string) (net.Listener, error) { return nil, errors.New("not here") }})
+		defer c.Close()
+		if err := c.Add(Plan{Name: "vm", Address: "10.0.0.1:80"}); err != nil {
+			t.Fatal(err)
+		}
+		if r, err := c.Read(t.Context(), "vm"); err != nil || r.Leak != 0 {
+			t.Errorf("before the start: leak %v, %v", r.Leak, err)
+		}
+		if err := c.Start(t.Context(), "vm", "test"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Hour)
+		if r, err := c.Read(t.Context(), "vm"); err != nil || r.Billed != 3600 || r.Needed != 0 || r.Leak < 1e6 {
+			t.Errorf("billed %v, needed %v, leak %v, %v", r.Billed, r.Needed, r.Leak, err)
 		}
 	})
 }

@@ -66,7 +66,6 @@ type Gauge interface {
 	Ended() (bool, error)
 	Unsent() (int, error)
 	Delivered() (int64, error)
-	Vanished() (bool, error)
 }
 
 // First waits until c has something to read and copies what there is into b, which must not be empty, without
@@ -160,7 +159,7 @@ func Delivered(c net.Conn) (n int64, err error) {
 // that it has no room, and has not vanished, for however long. The system itself gives up after a quarter of an hour, and
 // its keepalive rests while something is under way. It may be called while others read and write.
 func Vanished(c net.Conn) (yes bool, err error) {
-	if g, ok := c.(Gauge); ok {
+	if g, ok := c.(interface{ Vanished() (bool, error) }); ok {
 		return g.Vanished()
 	}
 	err = control(c, func(fd int) (err error) { yes, err = vanished(fd); return err })

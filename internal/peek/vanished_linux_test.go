@@ -23,6 +23,8 @@ func TestWhoIsTakenForVanished(t *testing.T) {
 		"has no room, and answers once in two minutes": {unix.TCPInfo{Backoff: 10, Probes: 1, Last_ack_recv: 120_000, Last_data_recv: 3_600_000}, false},
 		"vanished 40 s ago":                            {unix.TCPInfo{Retransmits: 7, Last_ack_recv: 47_420, Last_data_recv: 77_664}, false},
 		"vanished with bytes under way":                {unix.TCPInfo{Retransmits: 8, Last_ack_recv: 60_000, Last_data_recv: 90_000}, true},
+		"vanished, and the pauses began with 3 s":      {unix.TCPInfo{Retransmits: 4, Last_ack_recv: 60_004, Last_data_recv: 60_004}, true},
+		"vanished, or three packets were lost":         {unix.TCPInfo{Retransmits: 3, Last_ack_recv: 60_004, Last_data_recv: 60_004}, false},
 		"vanished far away, where attempts take long":  {unix.TCPInfo{Retransmits: 5, Last_ack_recv: 61_000, Last_data_recv: 61_000}, true},
 		"vanished when it had no room":                 {unix.TCPInfo{Probes: 6, Last_ack_recv: 60_176, Last_data_recv: 117_860}, true},
 		"sends, and acknowledges nothing":              {unix.TCPInfo{Retransmits: 9, Last_ack_recv: 70_000, Last_data_recv: 100}, false},

@@ -6,7 +6,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/rouse-proxy/rouse/internal/loop"
 	"github.com/rouse-proxy/rouse/internal/relay"
 )
 
@@ -28,7 +27,7 @@ func TestLoopClientThatComesBeforeTheDoorIsOpenIsLikeOthers(t *testing.T) {
 		}
 		v.counts(21, 0)
 		seen := 0
-		v.onGuests(func(g *guest) {
+		v.guests(func(g *guest) {
 			seen++
 			for what, option := range map[string][3]int{
 				"SO_KEEPALIVE":  {unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1},
@@ -46,20 +45,4 @@ func TestLoopClientThatComesBeforeTheDoorIsOpenIsLikeOthers(t *testing.T) {
 			t.Errorf("%d clients were looked at, want 21", seen)
 		}
 	})
-}
-
-// onGuests calls f with each client, on its loop.
-func (v *village) onGuests(f func(*guest)) {
-	for _, l := range v.group.Loops() {
-		done := make(chan struct{})
-		l.Post(call(func() {
-			defer close(done)
-			l.Each(func(h loop.Handler) {
-				if g, ok := h.(*guest); ok {
-					f(g)
-				}
-			})
-		}))
-		<-done
-	}
 }

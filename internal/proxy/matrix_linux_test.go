@@ -42,6 +42,7 @@ func onBothPaths(t *testing.T, f func(*scene)) {
 			s.client = s.village.client()
 			defer s.client.Close()
 			s.counts(0, 1)
+			until(t, "the start is under way", func() bool { return s.starts.Load() == 1 }) // who leaves before it began, wakes nobody
 			f(s)
 			s.counts(0, 0)
 		})
@@ -191,7 +192,8 @@ func TestResetsArePassedOnForAClientThatCameAsleep(t *testing.T) {
 	}
 }
 
-var early = noise(100 << 10)
+// early finds room in the kernel while nobody reads it.
+var early = noise(32 << 10)
 
 func (s *scene) clientResetsIdle() {
 	hangUp(s.client)

@@ -24,7 +24,7 @@ func TestAPeerThatVanishesIsFreed(t *testing.T) {
 			"an end under way":     func(r *rig, c Conn) { r.closeWrite(c) },
 		} {
 			t.Run(fmt.Sprint(s, " vanishes, ", name), func(t *testing.T) {
-				onMemnet(t, Options{}, 1000, func(r *rig) {
+				onMemnet(t, Options{Stall: time.Hour}, 1000, func(r *rig) {
 					it, other := r.of(s)
 					sent := noise(500)
 					r.write(it, sent)

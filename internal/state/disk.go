@@ -52,10 +52,17 @@ func (d *Dir) replace(path string, data []byte) error {
 	if err := d.writeNew(temp, data); err != nil {
 		return err
 	}
-	if err := errors.Join(failpoint.Hit("save.synced"), d.disk.rename(temp, path)); err != nil {
+	err := failpoint.Hit("save.synced")
+	if err == nil {
+		err = d.disk.rename(temp, path)
+	}
+	if err != nil {
 		return errors.Join(err, d.disk.remove(temp))
 	}
-	if err := errors.Join(failpoint.Hit("save.renamed"), d.disk.syncDir(d.path)); err != nil {
+	if err = failpoint.Hit("save.renamed"); err == nil {
+		err = d.disk.syncDir(d.path)
+	}
+	if err != nil {
 		return fmt.Errorf("syncing %s: %w", d.path, err)
 	}
 	return failpoint.Hit("save.end")

@@ -254,3 +254,30 @@ type setAside struct{ *machineRoom }
 func (d setAside) Load(name string) (state.Record, error) {
 	return state.Record{Target: name, MayRun: true}, &state.DamagedError{Target: name, Aside: "elsewhere"}
 }
+
+// beside is a prober of a target that moves, while a stranger answers at its configured address.
+type beside struct{ *machineRoom }
+
+func (b beside) Once(ctx context.Context, address string) (net.Conn, error) {
+	if address == "vm:80" {
+		return nil, nil
+	}
+	return b.machineRoom.Once(ctx, address)
+}
+
+// TestStrangerDoesNotKeepATargetThatMovesFromBeingStopped: its start has failed and told no address, so nobody knows where
+// to look whether it is down. There is no status hook either.
+func TestStrangerDoesNotKeepATargetThatMovesFromBeingStopped(t *testing.T) {
+	bubble(t, func(t *testing.T, m *machineRoom) {
+		m.record.Store(&state.Record{Target: "web", Epoch: 7, Moves: true})
+		m.startErr = func(int) error { return errBroken }
+		s := m.open(func(o *Options) { o.Prober = beside{m} })
+		defer s.close()
+		s.expect(Stopped, 0, 0)
+		if _, err := s.Acquire(t.Context(), "client test"); !errors.Is(err, errBroken) {
+			t.Errorf("Acquire: %v, want that the start failed", err)
+		}
+		time.Sleep(10 * time.Minute)
+		s.expect(Stopped, 1, 1)
+	})
+}

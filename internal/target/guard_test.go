@@ -8,6 +8,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/rouse-proxy/rouse/internal/driver"
+	"github.com/rouse-proxy/rouse/internal/state"
 )
 
 // TestTimerNeverStopsWhatIsWanted feeds the timer to any machine at all, reachable or not: the count decides, whatever else
@@ -95,4 +96,22 @@ func TestNothingIsTakenUpUnderClientsAfterAFault(t *testing.T) {
 	if out := next.step(input{kind: stepBooted}); out.run != opStop || !out.resume {
 		t.Errorf("it begins with a %v, want the stop taken up", out.run)
 	}
+}
+
+// slowDisk takes its time to save.
+type slowDisk struct{ *machineRoom }
+
+func (d slowDisk) Save(r state.Record) error {
+	time.Sleep(2 * time.Second)
+	return d.machineRoom.Save(r)
+}
+
+// The machine room sees to it that the record is there when its start action begins.
+func TestStartWaitsForASlowDisk(t *testing.T) {
+	bubble(t, func(t *testing.T, m *machineRoom) {
+		s := m.open(func(o *Options) { o.Store = slowDisk{m} })
+		defer s.close()
+		s.acquire().Release()
+		s.expect(Ready, 1, 0)
+	})
 }

@@ -280,6 +280,9 @@ func (j *job) stop(ctx context.Context) error {
 	timed, cancel := context.WithTimeout(ctx, j.StopTimeout)
 	defer cancel()
 	err := j.stopAction(timed)
+	if err != nil {
+		j.outlast(ctx)
+	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -290,6 +293,22 @@ func (j *job) stop(ctx context.Context) error {
 		j.Logger.Warn("the stop failed, but the target is down", "target", j.Name, "err", err)
 	}
 	return nil
+}
+
+// outlast waits for the end of a stop action whose time is over and that may still act, such as a hook in its grace, or one
+// that a dead rouse or a killed keeper has left. Nobody is let in before: it may stop the target under them.
+func (j *job) outlast(ctx context.Context) {
+	resumer, ok := j.Driver.(driver.Resumer)
+	for ok && ctx.Err() == nil {
+		_, err := resumer.Resume(ctx, j.call)
+		if err == nil {
+			return
+		}
+		select {
+		case <-time.After(j.Backoff): // the system does not say
+		case <-ctx.Done():
+		}
+	}
 }
 
 // stopAction runs the driver's action, unless the one that a dead rouse began has succeeded: whether the target is down is
@@ -345,8 +364,12 @@ func (j *job) verifyDown(ctx, timed context.Context, stopErr error) error {
 	return fmt.Errorf("not down after %v: %w", j.StopTimeout, last)
 }
 
-// silent is nil when nobody answers at the target's address.
+// silent is nil when nobody answers at the target's address, or when nobody knows it: an answer at the one in call says
+// nothing then, and the stop would be carried out for ever.
 func (j *job) silent(ctx context.Context) error {
+	if j.lost {
+		return nil
+	}
 	conn, err := j.Prober.Once(ctx, j.call.Address)
 	switch {
 	case errors.Is(err, probe.ErrCannotAsk):

@@ -16,10 +16,11 @@ import (
 // rouse began.
 type resuming struct {
 	*machineRoom
-	past driver.Outcome
-	err  error
-	left time.Duration // how long that action still runs
-	lit  bool          // it has switched the target on
+	past  driver.Outcome
+	err   error
+	since time.Time     // of the record
+	left  time.Duration // how long that action still runs
+	lit   bool          // it has switched the target on
 }
 
 func (r *resuming) Resume(ctx context.Context, op driver.Op) (driver.Outcome, error) {
@@ -36,6 +37,9 @@ func (r *resuming) Resume(ctx context.Context, op driver.Op) (driver.Outcome, er
 	if op.Epoch != 7 {
 		r.t.Errorf("asked for epoch %d, want the one of the record", op.Epoch)
 	}
+	if !op.Since.Equal(r.since) {
+		r.t.Errorf("asked for the run since %v, want since %v", op.Since, r.since)
+	}
 	return r.past, r.err
 }
 
@@ -44,7 +48,7 @@ func (r *resuming) Resume(ctx context.Context, op driver.Op) (driver.Outcome, er
 func (m *machineRoom) takeUp(was state.Record, past driver.Outcome, change ...func(*resuming)) *stay {
 	was.Target, was.MayRun, was.Epoch, was.Since = "web", true, 7, time.Now()
 	m.record.Store(&was)
-	r := &resuming{machineRoom: m, past: past}
+	r := &resuming{machineRoom: m, past: past, since: was.Since}
 	for _, f := range change {
 		f(r)
 	}
@@ -150,6 +154,47 @@ func TestStopOfADeadRouseIsBegunAgainUnlessItSucceeded(t *testing.T) {
 			})
 		})
 	}
+}
+
+// lingering is a driver whose stop action outlives its time, as one that is being killed does, and then still stops the
+// target.
+type lingering struct {
+	*machineRoom
+	until time.Time
+	asked int
+}
+
+func (l *lingering) Stop(ctx context.Context, op driver.Op) error {
+	defer l.enter("stop", op)()
+	l.stops.Add(1)
+	l.until = time.Now().Add(10 * time.Second)
+	time.AfterFunc(9*time.Second, func() { l.power(false) })
+	<-ctx.Done()
+	return context.Cause(ctx)
+}
+
+func (l *lingering) Resume(ctx context.Context, _ driver.Op) (driver.Outcome, error) {
+	if l.asked++; l.asked == 1 {
+		return driver.Outcome{}, errBroken // the system does not say, for a moment
+	}
+	return driver.Outcome{Action: "stop"}, l.sleep(ctx, time.Until(l.until))
+}
+
+// TestClientIsNotLetInWhileAStopActionMayStillAct: its time is over, and the target answers.
+func TestClientIsNotLetInWhileAStopActionMayStillAct(t *testing.T) {
+	bubble(t, func(t *testing.T, m *machineRoom) {
+		s := m.open(func(o *Options) { o.Driver, o.StopTimeout = &lingering{machineRoom: m}, 6*time.Second })
+		defer s.close()
+		s.acquire().Release()
+		time.Sleep(30*time.Minute + 2*time.Second)
+		s.expect(Stopping, 1, 1)
+		h := s.acquire() // the action ends after 10 s, and has taken the target down by then
+		s.expect(Ready, 2, 1)
+		if !m.answers() {
+			t.Error("let in although the stop action was still to come to its end")
+		}
+		h.Release()
+	})
 }
 
 // A stop hook that says it is done proves nothing while somebody answers.

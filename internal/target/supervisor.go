@@ -265,7 +265,7 @@ func (s *supervisor) begin(ops context.Context, out output, saved <-chan struct{
 	s.progress.Reset(progressBeat)
 	j := job{
 		Options: &s.opts, op: op, resume: out.resume, mayRun: s.machine.mayRun, lost: s.record.Moves && s.record.Address == "",
-		call: driver.Op{Epoch: s.machine.epoch, Reason: s.cause, Address: s.address()},
+		call: driver.Op{Epoch: s.machine.epoch, Since: s.record.Since, Reason: s.cause, Address: s.address()},
 	}
 	if op != opCheck {
 		j.saved = saved

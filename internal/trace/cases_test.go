@@ -1,5 +1,7 @@
 package trace
 
+import "strings"
+
 // cases has traces that keep a rule, and traces that break it: rule, and no other.
 var cases = []struct {
 	rule  string
@@ -94,11 +96,22 @@ var cases = []struct {
 			11s rouse began run=7
 			12s client ended client=c1 run=1`},
 
+	{ruleWanted, "a start for nobody",
+		waking,
+		asleep + `
+			1s state changed from=stopped to=starting epoch=1
+			1s operation begun operation=start epoch=1`},
+	{ruleWanted, "a start that is taken up is no new one",
+		awake[:strings.LastIndex(awake, "10s operation")] + `
+			3s rouse began run=7
+			3s state changed from=unknown to=starting epoch=1 resumed=true
+			3s operation begun operation=start epoch=1 resumed=true`, ""},
+
 	{ruleStopFirst, "asked before",
 		asleep,
 		`0s rouse began
 		0s state changed from=unknown to=starting epoch=1
-		0s operation begun operation=start epoch=1`},
+		0s operation begun operation=start epoch=1 waiting=1`},
 	{ruleStopFirst, "after a stop that failed",
 		stopping + `
 			82s operation ended operation=stop epoch=1 error=broken
@@ -115,10 +128,10 @@ var cases = []struct {
 	{ruleEpoch, "grows by one",
 		stopped + `
 			85s state changed from=stopped to=starting epoch=2
-			85s operation begun operation=start epoch=2`,
+			85s operation begun operation=start epoch=2 waiting=1`,
 		stopped + `
 			85s state changed from=stopped to=starting epoch=3
-			85s operation begun operation=start epoch=3`},
+			85s operation begun operation=start epoch=3 waiting=1`},
 	{ruleEpoch, "goes back",
 		stopped,
 		idle + "\n21s cooldown begins epoch=0 delay=59s"},
@@ -132,17 +145,17 @@ var cases = []struct {
 		stopping,
 		asleep + `
 			1s state changed from=stopped to=starting epoch=1
-			1s operation begun operation=start epoch=1
+			1s operation begun operation=start epoch=1 waiting=1
 			1s hook begun operation=start epoch=0 pid=50`},
 	{ruleEpoch, "across a crash before any hook",
 		asleep + `
 			1s state changed from=stopped to=starting epoch=1
-			1s operation begun operation=start epoch=1
+			1s operation begun operation=start epoch=1 waiting=1
 			2s rouse began run=7
 			2s operation begun operation=check epoch=0
 			2s operation ended operation=check epoch=0
 			2s state changed from=unknown to=starting epoch=1
-			2s operation begun operation=start epoch=1`,
+			2s operation begun operation=start epoch=1 waiting=1`,
 		waking + `
 			2s rouse began run=7
 			2s operation begun operation=check epoch=0`},
@@ -292,13 +305,13 @@ var cases = []struct {
 		stopped,
 		asleep + `
 			1s state changed from=stopped to=starting epoch=1
-			1s operation begun operation=start epoch=1
+			1s operation begun operation=start epoch=1 waiting=1
 			1s hook begun operation=start epoch=1 pid=50
 			9s operation ended operation=start epoch=1`},
 	{ruleHookEnd, "the operation gives up on it",
 		asleep + `
 			1s state changed from=stopped to=starting epoch=1
-			1s operation begun operation=start epoch=1
+			1s operation begun operation=start epoch=1 waiting=1
 			1s hook begun operation=start epoch=1 pid=50
 			9s operation ended operation=start epoch=1 error=process_50_could_not_be_ended
 			9s hook ended operation=start epoch=1 pid=50`, ""},

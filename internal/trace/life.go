@@ -60,6 +60,9 @@ func (c *checker) startBegun(lf *life, l *Line) {
 		return
 	}
 	lf.tally(c).Wakes++
+	if l.Waiting <= 0 { // less was told as a count
+		c.broken(ruleWanted, lf.run, l, nil, "a start begins, and nobody waits for it")
+	}
 	switch {
 	case lf.stopFailed != nil:
 		c.broken(ruleStopFirst, lf.run, l, lf.stopFailed, "a start begins after a stop that failed, and nobody has asked the target in between")

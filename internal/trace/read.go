@@ -36,6 +36,8 @@ func (e *FormatError) Error() string {
 // Unwrap returns the cause, if there is one.
 func (e *FormatError) Unwrap() error { return e.cause }
 
+var errFormat = errors.New("of a format that this rouse does not know")
+
 var errTooLong = errors.New("a line longer than any that rouse writes")
 
 // Read returns the lines of a trace, and ends with the first error. name is how the file is
@@ -89,6 +91,8 @@ func (p *parser) next() (Line, error) {
 		switch {
 		case err == nil && l.Kind == "": // empty
 			continue
+		case errors.Is(err, errFormat): // a run that nobody can judge is not passed by
+			return Line{}, err
 		case p.broken != nil && (p.cuts > mostBroken || err == nil && l.Kind != event.RouseBegan && l.Kind != kindLost):
 			return Line{}, p.broken
 		case err == nil:
@@ -128,7 +132,7 @@ func (p *parser) sound(l *Line) error {
 	case l.Run <= 0:
 		return p.wrong(`the line has no "run"`, nil)
 	case l.Kind == event.RouseBegan && l.Format != Format:
-		return p.wrong(fmt.Sprintf("it is of format %d, and this rouse reads format %d: use the rouse that wrote it, or a newer one", l.Format, Format), nil)
+		return p.wrong(fmt.Sprintf("it is of format %d, and this rouse reads format %d: use the rouse that wrote it, or a newer one", l.Format, Format), errFormat)
 	case !p.began && l.Kind != event.RouseBegan && l.Kind != kindLost:
 		return p.wrong(fmt.Sprintf("it begins with %q, not with %q: its first part is missing", l.Kind, event.RouseBegan), nil)
 	}

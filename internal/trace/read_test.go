@@ -28,6 +28,7 @@ func TestReadSaysWhereAFileIsNoTrace(t *testing.T) {
 		{beginning + `{"t":"now","kind":"x","run":1}` + "\n" + waits, "trace:2: this is not a trace: it cannot be read"},
 		{beginning + strings.TrimSpace(waits) + waits + waits, "trace:2: this is not a trace: two values stand in one line"},
 		{strings.Replace(beginning, `"format":1`, `"format":2`, 1) + waits, "trace:1: this is not a trace: it is of format 2, and this rouse reads format 1"},
+		{strings.Replace(beginning, `"format":1`, `"format":2`, 1) + "{\"new\":1}\n" + beginning, "trace:1: this is not a trace: it is of format 2"},
 		{beginning + strings.Repeat("x", longestLine) + "\n", "trace:2: this is not a trace: a line longer than any that rouse writes"},
 		{beginning + strings.Repeat("x\n", 2*mostBroken) + lost, "trace:2: this is not a trace: it cannot be read"},
 		{strings.Repeat("\x00", 100), "trace:1: this is not a trace: it has no whole line"},

@@ -10,7 +10,7 @@ import (
 	"unicode"
 )
 
-const mostFindings = 1000 // that are kept
+const mostFindings = 1000 // that are kept, of violations and of warnings each
 
 // A Place is a line of a file.
 type Place struct {
@@ -18,6 +18,7 @@ type Place struct {
 	Line int    `json:"line"`
 }
 
+// String is FILE:LINE, as editors take it.
 func (p Place) String() string { return fmt.Sprintf("%s:%d", p.File, p.Line) }
 
 func (l *Line) place() Place { return Place{l.File, l.Number} }
@@ -49,36 +50,30 @@ type Tally struct {
 
 // A Report is what came of a check.
 type Report struct {
-	Lines     int           `json:"lines"`
-	Runs      int           `json:"runs"`
-	Crashes   int           `json:"crashes"` // runs without an end that another one followed
-	Open      int           `json:"open"`    // runs without an end that none followed: they may still go on
-	Took      time.Duration `json:"took"`
-	Paused    time.Duration `json:"paused"`
-	Lost      int64         `json:"lost"` // lines that the trace says are missing
-	Targets   []*Tally      `json:"targets"`
-	Findings  []Finding     `json:"findings"`
-	Unlisted  int           `json:"unlisted,omitempty"` // findings beyond those listed
-	violation bool
+	Lines    int           `json:"lines"`
+	Runs     int           `json:"runs"`
+	Crashes  int           `json:"crashes"` // runs without an end that another one followed
+	Open     int           `json:"open"`    // runs without an end that none followed: they may still go on
+	Took     time.Duration `json:"took"`
+	Paused   time.Duration `json:"paused"`
+	Lost     int64         `json:"lost"` // lines that the trace says are missing
+	Targets  []*Tally      `json:"targets"`
+	Findings []Finding     `json:"findings"`
+	Unlisted int           `json:"unlisted,omitempty"` // findings beyond those listed
+
+	violations, warnings int // listed or not
 }
 
 // OK says that no rule was broken.
-func (r *Report) OK() bool { return !r.violation }
+func (r *Report) OK() bool { return r.violations == 0 }
 
-// Broken returns how many findings are more than warnings.
-func (r *Report) Broken() int {
-	n := 0
-	for _, f := range r.Findings {
-		if !f.Warning {
-			n++
-		}
-	}
-	return n
-}
-
+// add keeps a finding. Warnings, however many, take no room from violations.
 func (r *Report) add(f Finding) {
-	r.violation = r.violation || !f.Warning
-	if len(r.Findings) >= mostFindings {
+	n := &r.violations
+	if f.Warning {
+		n = &r.warnings
+	}
+	if *n++; *n > mostFindings {
 		r.Unlisted++
 		return
 	}
@@ -170,13 +165,12 @@ func (r *Report) writeRule(w *words, rule Rule) {
 }
 
 func (r *Report) verdict() string {
-	broken, warnings := r.Broken(), len(r.Findings)-r.Broken()
 	verdict := "fine: no rule was broken"
-	if broken > 0 {
-		verdict = "not fine: " + many(broken, "violation")
+	if r.violations > 0 {
+		verdict = "not fine: " + many(r.violations, "violation")
 	}
-	if warnings > 0 {
-		verdict += ", " + many(warnings, "warning")
+	if r.warnings > 0 {
+		verdict += ", " + many(r.warnings, "warning")
 	}
 	return verdict
 }

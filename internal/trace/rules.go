@@ -15,6 +15,7 @@ const (
 	ruleCounts      = "S7"
 	ruleNotTooSoon  = "S9"
 	rulePath        = "path"
+	ruleWanted      = "wanted"
 	ruleAnswered    = "L1"
 	ruleStops       = "L2"
 	ruleHookEnd     = "L3"
@@ -39,6 +40,7 @@ func Rules() []Rule {
 		{Name: ruleCounts, Text: "counts are those of the clients, and each client has one beginning and one end"},
 		{Name: ruleNotTooSoon, Text: "what was in use is not stopped before its cooldown is over"},
 		{Name: rulePath, Text: "states follow one another as the lifecycle allows"},
+		{Name: ruleWanted, Text: "nothing is started for nobody"},
 		{Name: ruleAnswered, Text: "a client that waits is answered in time"},
 		{Name: ruleStops, Text: "what nobody uses is stopped in time, and a stop that failed is tried again"},
 		{Name: ruleHookEnd, Text: "no operation ends well while its hook still runs, and the end of a hook is seen"},

@@ -47,7 +47,7 @@ func TestLostLinesExcuse(t *testing.T) {
 	r := check(t, awake+`
 		30s trace lost lost=7
 		31s state changed from=stopping to=starting epoch=3
-		31s operation begun operation=start epoch=3
+		31s operation begun operation=start epoch=3 waiting=1
 		32s client ended client=c7
 		33s operation ended operation=start epoch=3
 		33s state changed from=starting to=ready epoch=3
@@ -75,13 +75,28 @@ func TestFlappingIsAWarning(t *testing.T) {
 	}
 }
 
+// TestWarningsHideNoViolation, neither from people nor from programs, however many they are.
+func TestWarningsHideNoViolation(t *testing.T) {
+	var r Report
+	for range 2 * mostFindings {
+		r.add(Finding{Rule: ruleFlapping, Warning: true})
+	}
+	if !r.OK() || r.verdict() != "fine: no rule was broken, 2000 warnings" {
+		t.Errorf("warnings alone: %s", r.verdict())
+	}
+	r.add(Finding{Rule: ruleNoStopUnder, Text: "the one"})
+	if r.OK() || r.verdict() != "not fine: 1 violation, 2000 warnings" || !strings.Contains(r.String(), "the one") || r.Unlisted != mostFindings {
+		t.Errorf("with a violation: %v, %d unlisted, %s", r.OK(), r.Unlisted, r.verdict())
+	}
+}
+
 func TestAHookWhoseEndNobodyToldIsAWarning(t *testing.T) {
 	r := check(t, waking[:strings.LastIndex(waking, "2s")]+`
 		2s rouse began run=7
 		2s operation begun operation=check epoch=1
 		2s operation ended operation=check epoch=1
 		2s state changed from=unknown to=starting epoch=2
-		2s operation begun operation=start epoch=2
+		2s operation begun operation=start epoch=2 waiting=1
 		2s hook begun operation=start epoch=2 pid=60`, CheckOptions{Without: []string{ruleFlapping}})
 	if !r.OK() || len(r.Findings) != 1 || r.Findings[0].Rule != ruleHookEnd {
 		t.Errorf("want one warning:\n%s", r)

@@ -1,12 +1,15 @@
 package trace
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -36,21 +39,25 @@ type Writer struct {
 	run     int
 	now     func() int64
 	queue   chan item
-	lost    atomic.Int64
 	started atomic.Bool
 	quit    chan struct{}
 	done    chan struct{}
 
+	mu   sync.Mutex // guards lost, and that it is told in its place; nobody waits while having it
+	lost int64      // since the newest item of the queue
+
 	// Of the goroutine of Run alone.
-	buf    []byte
-	lines  int64 // in buf
-	torn   bool  // the file may end within a line
-	failed bool  // said in the log
+	buf     []byte
+	carries []int64 // for each line of buf, how many are missing without it: one, or those that it tells of
+	unsaved int64   // lines that the disk has not taken, and that no line tells of yet
+	torn    bool    // the file may end within a line
+	failed  bool    // said in the log
 }
 
 // item is an event that waits to be written, or a line that is none.
 type item struct {
 	t     int64
+	lost  int64 // how many found no room before it
 	line  *Line // in place of the event
 	event event.Event
 }
@@ -111,11 +118,18 @@ func firstLine(t int64, at time.Time, run int, o Options) *Line {
 }
 
 // Sink takes one event. It never waits.
-func (w *Writer) Sink(e event.Event) {
+func (w *Writer) Sink(e event.Event) { w.put(item{t: w.now(), event: e}) }
+
+// put queues an item, which also says how many before it found no room.
+func (w *Writer) put(it item) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	it.lost = w.lost
 	select {
-	case w.queue <- item{t: w.now(), event: e}:
+	case w.queue <- it:
+		w.lost = 0
 	default:
-		w.lost.Add(1)
+		w.lost++
 	}
 }
 
@@ -132,11 +146,7 @@ func (w *Writer) watch() {
 		}
 		now := w.now()
 		if gap := time.Duration(now - alive); gap > pauseFrom {
-			select {
-			case w.queue <- item{line: &Line{T: now, At: time.Now().Round(0), Kind: kindPaused, Run: w.run, Elapsed: gap}}:
-			default:
-				w.lost.Add(1)
-			}
+			w.put(item{line: &Line{T: now, At: time.Now().Round(0), Kind: kindPaused, Run: w.run, Elapsed: gap}})
 		}
 		alive = now
 	}
@@ -152,9 +162,11 @@ func (w *Writer) Run() {
 		case it := <-w.queue:
 			w.take(it)
 			w.drain()
+			w.tellRest()
 			w.flush()
 		case <-w.quit:
 			w.drain()
+			w.tellRest()
 			w.take(item{line: &Line{T: w.now(), At: time.Now().Round(0), Kind: event.RouseEnded, Run: w.run, PID: w.run}})
 			w.flush()
 			return
@@ -169,35 +181,48 @@ func (w *Writer) drain() {
 	}
 }
 
-// take encodes one item. What was lost before it came into the queue is told before it.
+// take encodes one item. What is missing before it is told before it.
 func (w *Writer) take(it item) {
-	if lost := w.lost.Swap(0); lost > 0 {
-		w.tellLost(lost)
+	w.tellLost(it.lost)
+	l := it.line
+	if l == nil {
+		of := lineOf(it.t, w.run, &it.event)
+		l = &of
 	}
-	if it.line != nil {
-		w.add(it.line)
-		return
+	w.add(l, 1)
+	if len(w.buf) >= batchBytes { // not in between: a line that follows a torn one must be that of what is missing
+		w.flush()
 	}
-	l := lineOf(it.t, w.run, &it.event)
-	w.add(&l)
 }
 
+// tellRest tells of what found no room behind all that was queued. Nobody may come behind it who would tell.
+func (w *Writer) tellRest() {
+	w.mu.Lock()
+	lost := int64(0)
+	if len(w.queue) == 0 {
+		lost, w.lost = w.lost, 0
+	}
+	w.mu.Unlock()
+	w.tellLost(lost)
+}
+
+// tellLost writes how many lines are missing here: those that found no room, behind those that the disk has not taken.
 func (w *Writer) tellLost(lines int64) {
-	w.add(&Line{T: w.now(), At: time.Now().Round(0), Kind: kindLost, Run: w.run, Lost: lines})
+	lines, w.unsaved = lines+w.unsaved, 0
+	if lines > 0 {
+		w.add(&Line{T: w.now(), At: time.Now().Round(0), Kind: kindLost, Run: w.run, Lost: lines}, lines)
+	}
 }
 
-// add puts a line into the buffer.
-func (w *Writer) add(l *Line) {
+// add puts a line into the buffer, without which so many are missing.
+func (w *Writer) add(l *Line, carries int64) {
 	b, err := json.Marshal(l)
 	if err != nil { // a year beyond 9999
-		w.lost.Add(1)
+		w.unsaved += carries
 		return
 	}
 	w.buf = append(append(w.buf, b...), '\n')
-	w.lines++
-	if len(w.buf) >= batchBytes {
-		w.flush()
-	}
+	w.carries = append(w.carries, carries)
 }
 
 // flush writes the buffer, in one call. After a write that failed, the lines that are
@@ -206,16 +231,20 @@ func (w *Writer) flush() {
 	if len(w.buf) == 0 {
 		return
 	}
+	mend := 0
 	if w.torn {
-		w.buf = append([]byte{'\n'}, w.buf...)
+		mend, w.buf = 1, slices.Insert(w.buf, 0, '\n')
 	}
 	n, err := w.out.Write(w.buf)
-	w.torn = err != nil && (n > 0 || w.torn)
+	w.torn = err != nil && (n > mend && w.buf[n-1] != '\n' || n < mend && w.torn)
 	if err != nil {
-		w.lost.Add(w.lines)
+		whole := max(bytes.Count(w.buf[:n], []byte{'\n'})-mend, 0)
+		for _, lines := range w.carries[whole:] {
+			w.unsaved += lines
+		}
 		w.complain(err)
 	}
-	w.buf, w.lines = w.buf[:0], 0
+	w.buf, w.carries = w.buf[:0], w.carries[:0]
 }
 
 // complain says once what the disk says.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -19,31 +18,6 @@ import (
 )
 
 var errBroken = errors.New("broken")
-
-// disk is a file that may be full or not answer.
-type disk struct {
-	mu sync.Mutex
-	bytes.Buffer
-	fail  int  // so many writes fail, each after its first bytes
-	hangs bool // until let
-	let   chan struct{}
-}
-
-func (d *disk) Write(b []byte) (int, error) {
-	if d.hangs {
-		<-d.let
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.fail > 0 {
-		d.fail--
-		_, _ = d.Buffer.Write(b[:min(len(b), 10)])
-		return min(len(b), 10), errBroken
-	}
-	return d.Buffer.Write(b)
-}
-
-func (d *disk) Close() error { return nil }
 
 // read returns the lines of a trace.
 func read(t *testing.T, b []byte) []Line {
@@ -183,57 +157,6 @@ func TestARunGoesOnBehindOneThatWasCutOff(t *testing.T) {
 	}
 }
 
-// TestNobodyWaitsForADisk that hangs. What found no room is counted where it is missing, and the end waits a moment only.
-func TestNobodyWaitsForADisk(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		d := &disk{hangs: true, let: make(chan struct{})}
-		w := newWriter(d, Options{}, false)
-		go w.Run()
-		synctest.Wait() // it hangs with the first line
-		began := time.Now()
-		for range room + 7 {
-			w.Sink(event.Event{Kind: event.ClientWaits})
-		}
-		if waited := time.Since(began); waited > 0 {
-			t.Errorf("those who emit waited for %v", waited)
-		}
-		if err := w.Close(); err == nil || !strings.Contains(err.Error(), "does not answer") || time.Since(began) != closeWait {
-			t.Errorf("after %v the end says %v", time.Since(began), err)
-		}
-		close(d.let)
-		synctest.Wait()
-		all := read(t, d.Bytes())
-		i := slices.IndexFunc(all, func(l Line) bool { return l.Kind == kindLost })
-		if len(all) != room+3 || i != 1 || all[i].Lost != 7 {
-			t.Errorf("%d lines, %d missing in line %d", len(all), all[max(i, 0)].Lost, i)
-		}
-	})
-}
-
-func TestAFullDiskIsSaidOnceAndInTheTrace(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var log bytes.Buffer
-		d := &disk{fail: 2}
-		w := newWriter(d, Options{Logger: slog.New(slog.NewTextHandler(&log, nil))}, false)
-		go w.Run()
-		for range 3 { // the first line is written by itself
-			synctest.Wait()
-			w.Sink(event.Event{Kind: event.ClientWaits})
-		}
-		synctest.Wait()
-		if err := w.Close(); err != nil {
-			t.Error(err)
-		}
-		if n := strings.Count(log.String(), "the trace cannot be written"); n != 1 {
-			t.Errorf("said %d times: %s", n, log.String())
-		}
-		all := read(t, d.Bytes())
-		if got := kinds(all); got != "trace lost, client waits, client waits, rouse ended" || all[0].Lost != 2 {
-			t.Errorf("wrote %s, %d lost", got, all[0].Lost)
-		}
-	})
-}
-
 func TestAPauseIsTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var d disk
@@ -289,7 +212,6 @@ func BenchmarkSink(b *testing.B) {
 	for b.Loop() {
 		w.Sink(e)
 	}
-	b.ReportMetric(float64(w.lost.Load())/float64(b.N), "lost/op")
 	if err := w.Close(); err != nil && !errors.Is(err, fs.ErrClosed) {
 		b.Error(err)
 	}

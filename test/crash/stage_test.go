@@ -140,7 +140,7 @@ func (s *stage) begin() bool {
 	}
 	defer log.Close()
 	s.cmd = exec.Command(rouse, args...)
-	s.cmd.Dir, s.cmd.Stdout, s.cmd.Stderr = s.dir, log, log
+	s.cmd.Dir, s.cmd.Stdout, s.cmd.Stderr, s.cmd.SysProcAttr = s.dir, log, log, tied()
 	s.cmd.Env = append(os.Environ(), "ROUSE_FAILPOINT="+s.plan, "ROUSE_FAILPOINT_ONCE="+s.path("happened"), "ROUSE_FAILPOINT_LOG="+s.path("points"))
 	if err := s.cmd.Start(); err != nil {
 		s.t.Error(err)
@@ -246,14 +246,8 @@ func (s *stage) judge() {
 	switch {
 	case err != nil:
 		s.t.Fatal(err)
-	case r.State != fakecloud.Stopped, r.Stranded:
-		s.t.Errorf("the machine is left %v", r.State)
-	case r.Overlaps > 0:
-		s.t.Errorf("%d operations at the same time as another", r.Overlaps)
-	case r.UnderClient > 0:
-		s.t.Errorf("%d stops under a client", r.UnderClient)
-	case r.StrangerBytes > 0:
-		s.t.Errorf("%d bytes went to a stranger", r.StrangerBytes)
+	case r.State != fakecloud.Stopped, r.Stranded, r.Overlaps+r.UnderClient > 0, r.StrangerBytes > 0, r.Wanted > 0, len(r.Problems) > 0:
+		s.t.Errorf("the judge says: %+v", r)
 	}
 	report, err := trace.CheckFiles([]string{s.path("trace.jsonl")}, trace.CheckOptions{})
 	if err != nil {

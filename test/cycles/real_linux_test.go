@@ -277,13 +277,13 @@ func (y *yard) settle() {
 	}
 }
 
-// judge asks the cloud's judge. A status hook that rouse has told to end may end beside the next hook: it only asks.
+// judge asks the cloud's judge.
 func (y *yard) judge() fakecloud.Reading {
 	r, err := y.cloud.Read(y.t.Context(), machine)
 	switch {
 	case err != nil:
 		y.t.Error(err)
-	case r.UnderClient+r.Overlaps > 0 || r.StrangerBytes > 0 || r.Stranded || len(r.Problems) > 0 || r.Wanted > 0:
+	case r.UnderClient+r.Overlaps+r.StatusOverlaps > 0 || r.StrangerBytes > 0 || r.Stranded || len(r.Problems) > 0 || r.Wanted > 0:
 		y.t.Errorf("the judge says, in cycle %d: %+v", y.tally.cycles, r)
 	}
 	return r

@@ -63,11 +63,27 @@ func TestVirtualCycles(t *testing.T) {
 		}
 	})
 	t.Logf("seeds from %d, in %v: %v", seed, time.Since(began).Round(time.Second), &sum)
-	if leak := sum.leak(); leak > mostLeak && cycles >= enough {
-		t.Errorf("leak %.4f, want at most %v", leak, mostLeak)
-	}
 	if sum.served == 0 {
 		t.Error("nobody was served")
+	}
+	if cycles >= enough {
+		sum.expect(t)
+	}
+}
+
+// expect holds a run of some length against what an average shows: that it has cost little, and that it was a test.
+func (t *tally) expect(test *testing.T) {
+	test.Helper()
+	if leak := t.leak(); leak > mostLeak {
+		test.Errorf("leak %.4f, want at most %v", leak, mostLeak)
+	}
+	if t.told > t.clients/2 {
+		test.Errorf("%d of %d clients were reset", t.told, t.clients)
+	}
+	for _, k := range fakecloud.Kinds() {
+		if t.faults[k] == 0 {
+			test.Errorf("the fault %q has never happened", k)
+		}
 	}
 }
 

@@ -67,7 +67,9 @@ func onThread(f func() error) error {
 
 func thread(f func() error, done chan<- error) {
 	runtime.LockOSThread() // and never unlocked
-	done <- f()
+	err := errors.New("the test was ended in the namespace")
+	defer func() { done <- err }() // also where f fails the test, which ends this goroutine only
+	err = f()
 }
 
 // Do runs f in the namespace: sockets that it opens and programs that it starts belong there. What f gives to other

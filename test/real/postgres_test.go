@@ -198,7 +198,7 @@ func TestPostgresOfARouseThatWasKilledIsStoppedByTheNext(t *testing.T) {
 	short.flags = append(short.flags, "--cooldown-period=1s")
 	second := start(t, short)
 	at := second.await(t, 0, "state changed", "to", "ready")
-	if n := second.count(0, at, "operation begun", "operation", "start"); n != 0 {
+	if n := second.count(0, at, "hook begun", "operation", "start"); n != 0 {
 		t.Error("the second rouse started what ran already")
 	}
 	second.wantStopped(t, at)

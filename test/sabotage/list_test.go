@@ -7,6 +7,24 @@ import (
 	"testing"
 )
 
+// TestAMutationWithoutAKnownCatcherMeetsAllTests: a run of no tests would notice nothing.
+func TestAMutationWithoutAKnownCatcherMeetsAllTests(t *testing.T) {
+	for name, c := range map[string]struct {
+		all     bool
+		catcher string
+		want    string
+	}{
+		"not known": {},
+		"known":     {catcher: "TestX", want: "-run=^(TestX)$"},
+		"all":       {catcher: "TestX", all: true},
+	} {
+		args := strings.Join(runner{all: c.all}.args("o", mutation{file: "internal/target/door.go", catcher: c.catcher}), " ")
+		if strings.Contains(args, "-run") != (c.want != "") || !strings.Contains(args, c.want) || !strings.HasSuffix(args, " ./internal/target") {
+			t.Errorf("%s: go %s", name, args)
+		}
+	}
+}
+
 // TestEveryMutationFits: each guard stands where the list says, once, and the list has as many as were promised.
 func TestEveryMutationFits(t *testing.T) {
 	if len(mutations) < 40 {

@@ -1,7 +1,7 @@
 // Sabotage breaks rouse's own guards, one line at a time, and expects the tests to notice.
 // It applies each mutation of the list through a build overlay, so that the tree stays as it is,
-// runs the test that is known to catch it, and prints which did. With -all it runs all tests of the
-// package instead, and so finds the catcher anew.
+// runs the tests of the package until one fails, and prints which did: the one that is known to catch it
+// alone, where the list names one. With -all the list's word is not taken for it.
 package main
 
 import (
@@ -27,7 +27,7 @@ type mutation struct {
 	file     string // below the root of the module
 	old, new string // old stands there exactly once
 	pkg      string // whose tests must notice; the file's own if empty
-	catcher  string // the test that is known to
+	catcher  string // the test that is known to; empty: whichever it is
 }
 
 func (m mutation) dir() string {
@@ -135,17 +135,23 @@ func (r runner) try(ctx context.Context, n int, m mutation) verdict {
 	}
 	ctx, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()
-	args := []string{"test", "-overlay=" + overlay, "-count=1", "-failfast", "-timeout=90s", "-vet=off"}
-	if !r.all {
-		args = append(args, "-run=^"+m.catcher+"$")
-	}
-	cmd := exec.CommandContext(ctx, "go", append(args, "./"+m.dir())...)
+	cmd := exec.CommandContext(ctx, "go", r.args(overlay, m)...)
 	cmd.Dir = r.root
+	cmd.Env = append(os.Environ(), "RAPID_NOFAILFILE=true") // else random tests note how they failed in the tree
 	cmd.WaitDelay = time.Second
 	out, err := cmd.CombinedOutput()
 	v.took = time.Since(began)
 	v.caught, v.by = judge(string(out), err)
 	return v
+}
+
+// args are those of go that run the catcher, or all tests of the package where none is known.
+func (r runner) args(overlay string, m mutation) []string {
+	args := []string{"test", "-overlay=" + overlay, "-count=1", "-failfast", "-timeout=90s", "-vet=off"}
+	if !r.all && m.catcher != "" {
+		args = append(args, "-run=^("+m.catcher+")$", "-timeout=30s") // some catch by hanging
+	}
+	return append(args, "./"+m.dir())
 }
 
 var (

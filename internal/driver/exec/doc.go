@@ -26,29 +26,32 @@
 //
 // A start or stop hook runs under a keeper: our own program, run again, of which
 // [RunKeeper] is the main function. The driver locks a file and then starts the
-// keeper, which inherits the locked file and alone holds it from then on; the hook
-// does not get it. So the lock is held from before the fork until the hook has
-// ended, whatever dies meanwhile. The keeper gets its plan over a socket, and starts
-// nothing before the plan is there: a crash leaves either no hook or one that is
-// kept. It ends the hook at its deadline, or when rouse says so, and leaves the result in
-// a file before it lets go of the lock. The end of rouse, and signals, mean nothing
-// to it.
+// keeper, which inherits the locked file; the hook does not get it. The keeper gets
+// its plan over a socket, and starts nothing before the plan is there: a crash leaves
+// either no hook or one that is kept. The driver lets go of the file before it sends
+// the plan. So the lock is held from before the fork until the hook has ended,
+// whatever becomes of rouse. The keeper ends the hook at its deadline, or when rouse
+// says so, and leaves the result in a file before it lets go of the lock. The end of
+// rouse, and signals that can be caught, mean nothing to it.
 //
 // Every operation first waits until the lock is free. [Driver.Resume] then says what
-// the result is. A result is removed before the next start or stop begins, so it is
-// never taken for another.
+// the result is. It is that of the newest hook, for a result is removed before the
+// next start or stop begins; and it counts for the run that it names, and of a stop
+// only if that run was not found later.
 //
 // A keeper can be killed too. So it notes in a record file which process the hook
 // is, of which boot, until when. Whoever gets the lock looks for such a record, waits
 // for the process, and ends it once its time is up; how it ended is then not known.
-// Only a keeper that is killed in the moment between fork and record leaves a hook
-// that nobody finds.
+// Only a keeper that is killed in the moment between fork and record, or that can
+// write none (a full disk, a system other than Linux and macOS), leaves a hook that
+// nobody finds.
 //
 // Status and readiness commands wait for the lock as well but run without it, and
 // without a keeper: they only ask, so they are told to end when rouse ends, and one
 // that outlives a crash harms nobody. Where there can be no keeper (another system, a
-// program that does not call RunKeeper, no thread to be had) starts and stops run as
-// processes of ours, with a record: a hook that runs is worth more than its result.
+// program that does not call RunKeeper or, but on Linux, has been replaced by another
+// version, no thread to be had) starts and stops run as processes of ours, with a
+// record: a hook that runs is worth more than its result.
 //
 // # Ending a hook
 //

@@ -75,6 +75,7 @@ type Driver struct {
 	recordPath, resultAt string
 	lockPath             string
 	outcomePath          string
+	asked                *process        // a question that was told to end; whoever has the turn owns it
 	said                 map[string]bool // warnings that come once; whoever has the turn owns it
 }
 
@@ -271,6 +272,7 @@ func (d *Driver) run(ctx context.Context, h hook, op driver.Op) error {
 func (d *Driver) take(ctx context.Context, h hook) error {
 	select {
 	case d.turn <- struct{}{}:
+		d.hush()
 		return nil
 	case <-ctx.Done():
 		return h.failed(fmt.Errorf("waiting for the hook before it: %w", context.Cause(ctx)))
@@ -278,6 +280,23 @@ func (d *Driver) take(ctx context.Context, h hook) error {
 }
 
 func (d *Driver) give() { <-d.turn }
+
+// hush sees to it that a question which was told to end has ended, before the next hook
+// runs. Whoever asked did not wait: the target had answered, say.
+func (d *Driver) hush() {
+	p := d.asked
+	if d.asked = nil; p == nil {
+		return
+	}
+	for range 2 {
+		select {
+		case <-p.ended:
+			return
+		case <-time.After(p.grace):
+			signalGroup(p.cmd.Process.Pid, kill)
+		}
+	}
+}
 
 // Run keeps the output file small until ctx ends: a daemon that a hook left
 // behind may write to it for weeks.

@@ -118,6 +118,25 @@ func TestQuestionIsToldToEndWhenRouseEnds(t *testing.T) {
 	eventually(t, func() bool { return !processLives(pid) })
 }
 
+// TestNextHookWaitsForAQuestionThatIsStillEnding: it was told to end, but nobody waited for that.
+func TestNextHookWaitsForAQuestionThatIsStillEnding(t *testing.T) {
+	r := newRig(t, "nothing", Options{Ready: []string{animal("ignores-term")}})
+	ctx, cancel := context.WithCancelCause(t.Context())
+	result := make(chan error, 1)
+	go func() { result <- r.Ready(ctx, anOp) }()
+	pid := r.pid()
+	cancel(driver.ErrDetach)
+	if err := <-result; !errors.Is(err, driver.ErrDetach) {
+		t.Errorf("error is %v", err)
+	}
+	if err := r.Stop(t.Context(), anOp); err != nil {
+		t.Errorf("error is %v", err)
+	}
+	if processLives(pid) {
+		t.Error("the stop hook ran beside a question")
+	}
+}
+
 func TestContextThatHasEndedStartsNothing(t *testing.T) {
 	r := newRig(t, "speaks", Options{})
 	ctx, cancel := context.WithCancelCause(t.Context())

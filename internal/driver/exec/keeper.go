@@ -9,13 +9,12 @@ import (
 	"os"
 	osexec "os/exec"
 	"os/signal"
-	"runtime"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/rouse-proxy/rouse/internal/failpoint"
+	"github.com/rouse-proxy/rouse/internal/threads"
 )
 
 // keeperWord is the first argument of a keeper.
@@ -60,16 +59,19 @@ type keeping struct {
 // keep does the work of a keeper. Until the plan has come whole nothing is started,
 // so rouse may give up a keeper that is not ready, or die itself.
 func keep() error {
+	if _, err := syscall.GetsockoptInt(controlFD, syscall.SOL_SOCKET, syscall.SO_TYPE); err != nil {
+		return fmt.Errorf("it is started by rouse only: %w", err)
+	}
 	syscall.CloseOnExec(lockFD)
 	standFast()
 	nameProcess()
-	warmThreads()
+	threads.Warm(2) // while nothing has been started yet: one that is refused later would end the keeper
 	if err := syscall.SetNonblock(controlFD, true); err != nil {
-		return fmt.Errorf("it is started by rouse only: %w", err)
+		return fmt.Errorf("its socket to rouse: %w", err)
 	}
 	control := os.NewFile(controlFD, "control")
 	k := &keeping{out: json.NewEncoder(control), orders: make(chan order, 1), ended: make(chan error, 1)}
-	k.say(message{Ready: true})
+	k.say(message{Ready: planFormat})
 	in := json.NewDecoder(control)
 	if err := in.Decode(&k.plan); err != nil {
 		return fmt.Errorf("no plan came: %w", err)
@@ -102,28 +104,6 @@ func standFast() {
 	}
 }
 
-// warmThreads makes the runtime start the threads that a keeper needs while nothing
-// has been started yet: one that the system refuses later would end the keeper.
-func warmThreads() {
-	const threads = 2
-	var arrived, left sync.WaitGroup
-	arrived.Add(threads)
-	all := make(chan struct{})
-	for range threads {
-		left.Go(func() { occupy(&arrived, all) })
-	}
-	arrived.Wait()
-	close(all)
-	left.Wait()
-}
-
-func occupy(arrived *sync.WaitGroup, all <-chan struct{}) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	arrived.Done()
-	<-all
-}
-
 // point is one at which a test can end the keeper.
 func (k *keeping) point(name string) {
 	if failpoint.On {
@@ -144,9 +124,10 @@ func (k *keeping) obey(in *json.Decoder) {
 
 // start starts the hook, and writes down which process it is.
 func (k *keeping) start() bool {
+	argv, env := converted[string](k.Argv), converted[string](k.Env)
 	for try := 1; ; try++ {
 		k.cmd = &osexec.Cmd{
-			Path: k.Argv[0], Args: k.Argv, Env: k.Env,
+			Path: argv[0], Args: argv, Env: env,
 			Stdout: os.Stdout, Stderr: os.Stderr, SysProcAttr: ownGroup(),
 		}
 		k.result.Began = time.Now()
@@ -164,7 +145,7 @@ func (k *keeping) start() bool {
 	k.result.PID = k.cmd.Process.Pid
 	k.result.Within = k.Left
 	r := record{Event: k.Event, PID: k.result.PID, Epoch: k.Epoch, Began: k.result.Began.Round(0), Deadline: k.Deadline}
-	if err := noteHook(k.Record, r); err != nil {
+	if err := noteHook(string(k.Record), r); err != nil {
 		k.say(message{Warning: notRecorded, Err: err.Error()})
 	}
 	k.point("keep-recorded")
@@ -261,15 +242,15 @@ func (k *keeping) finish() {
 	}
 	if r := &k.result; k.Result != "" && r.PID != 0 {
 		if r.done() {
-			r.Left = readLeft(k.Result)
+			r.Left = readLeft(string(k.Result))
 		}
-		removeResult(k.Result)
+		removeResult(string(k.Result))
 	}
-	if err := replaceFile(k.Outcome, k.result); err != nil {
+	if err := replaceFile(string(k.Outcome), k.result); err != nil {
 		k.say(message{Warning: "result of a hook cannot be kept; after a crash it would be missing", Err: err.Error()})
 	}
 	k.point("keep-written")
-	if err := removeFile(k.Record); err != nil {
+	if err := removeFile(string(k.Record)); err != nil {
 		k.say(message{Warning: "record of a hook cannot be removed", Err: err.Error()})
 	}
 	if k.Locked {

@@ -8,6 +8,7 @@ import (
 	"os"
 	osexec "os/exec"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -212,6 +213,40 @@ func TestHookOfAKilledKeeperIsOutlasted(t *testing.T) {
 	}
 }
 
+// On a full disk there is no record of the hook, but rouse has been told its process.
+func TestHookOfAKilledKeeperIsOutlastedWithoutARecord(t *testing.T) {
+	began := make(chan HookRun, 10)
+	r := newRig(t, "told", Options{Told: func(run HookRun) { began <- run }})
+	if err := os.MkdirAll(r.recordPath+".tmp/in-the-way", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	result := make(chan error, 1)
+	go func() {
+		_, err := r.Start(t.Context(), anOp)
+		result <- err
+	}()
+	hook := (<-began).PID
+	if exists(r.recordPath) {
+		t.Fatal("there is a record")
+	}
+	if err := syscall.Kill(parent(t, hook), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() bool {
+		return len(result) > 0 || strings.Contains(r.log.String(), "waiting for a hook that was left running")
+	})
+	if len(result) > 0 {
+		t.Fatalf("the start ended while its hook ran: %v", <-result)
+	}
+	r.touch("go")
+	if err := <-result; !errors.Is(err, driver.ErrTemporary) {
+		t.Errorf("error is %v", err)
+	}
+	if run := <-began; !run.Ended || run.PID != hook {
+		t.Errorf("told of %+v, not of the end of %d", run, hook)
+	}
+}
+
 func TestHookWhoseRouseAndKeeperWereKilledIsOutlasted(t *testing.T) {
 	r := newRig(t, "traces", Options{})
 	rouse := r.begun("told", 0)
@@ -258,31 +293,9 @@ func TestHookOfAKeeperThatWasStoppedIsEnded(t *testing.T) {
 	}
 }
 
-func TestHookWithoutAKeeperRunsAllTheSame(t *testing.T) {
-	for name, keeper := range map[string]string{
-		"missing": "/no/such/program", "ends": animal("keeper-ends"), "cannot start it": animal("keeper-cannot-start"),
-	} {
-		t.Run(name, func(t *testing.T) {
-			r := newRig(t, "address-good", Options{})
-			r.keeper = keeper
-			for range 2 {
-				if address, err := r.Start(t.Context(), anOp); err != nil || address != "192.0.2.7:8443" {
-					t.Errorf("start is %q, %v", address, err)
-				}
-			}
-			if log := r.log.String(); strings.Count(log, "WARN "+noKeeper) != 1 {
-				t.Errorf("log is\n%s", log)
-			}
-			if exists(r.recordPath) || exists(r.resultAt) || exists(r.outcomePath) {
-				t.Error("something was left behind")
-			}
-		})
-	}
-}
-
 func TestKeeperWithoutAWholePlanStartsNothing(t *testing.T) {
 	r := newRig(t, "speaks", Options{})
-	whole, err := json.Marshal(plan{Event: "start", Argv: []string{animal("speaks")}, Env: []string{"ZOO=" + r.zoo}})
+	whole, err := json.Marshal(plan{Event: "start", Argv: []raw{raw(animal("speaks"))}, Env: []raw{raw("ZOO=" + r.zoo)}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -341,5 +354,41 @@ func TestResumeWhoseTimeIsUpCannotTell(t *testing.T) {
 	r.touch("go")
 	if got, err := r.Resume(t.Context(), anOp); err != nil || got.Action != "start" || got.Err != nil {
 		t.Errorf("outcome is %+v, %v", got, err)
+	}
+}
+
+func TestKeeperGetsPathsAndEnvironmentByteForByte(t *testing.T) {
+	dir := filepath.Join(privateDir(t), "caf\xe9")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	hook := filepath.Join(dir, "\xff.sh")
+	script := "#!/bin/sh\necho \"$1 $V\" >\"$ZOO/said\"\necho address=192.0.2.7 >\"$ROUSE_OUTPUT\"\n"
+	if err := os.WriteFile(hook, []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	r := newRig(t, "nothing", Options{Dir: dir, Start: []string{hook, "\xfe<"}, Env: []string{"V=\xfd"}})
+	if address, err := r.Start(t.Context(), anOp); err != nil || address != "192.0.2.7" {
+		t.Fatalf("start is %q, %v", address, err)
+	}
+	if got := r.read("said"); got != "\xfe< \xfd\n" {
+		t.Errorf("the hook got %q", got)
+	}
+	if !exists(r.outcomePath) || exists(r.resultAt) {
+		t.Error("the keeper has left its files elsewhere")
+	}
+}
+
+func TestKeeperThatAPersonStartsEnds(t *testing.T) {
+	r := newRig(t, "nothing", Options{})
+	cmd := osexec.CommandContext(t.Context(), r.keeper, keeperWord)
+	cmd.Args[0] = os.Args[0]
+	typed, err := cmd.StdinPipe() // and nobody types
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer typed.Close()
+	if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "started by rouse only") {
+		t.Errorf("%v: %s", err, out)
 	}
 }

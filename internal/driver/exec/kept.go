@@ -45,6 +45,7 @@ type kept struct {
 	said    chan message // from hear, which closes it when the keeper has ended
 	died    error        // how the keeper ended; to be read once said is closed
 	pid     int          // of the hook; 0: the keeper has not said it
+	process record       // of the hook, in case the keeper cannot write it down
 	tail    tail
 	begun   time.Time
 }
@@ -142,17 +143,20 @@ func socketPair() (ours, theirs *os.File, err error) {
 // ready waits until the keeper asks for the plan. Without one it starts nothing, so
 // that it can be killed.
 func (k *kept) ready(ctx context.Context) error {
+	ready := false
 	select {
-	case m, ok := <-k.said:
-		if ok && m.Ready {
-			return nil
-		}
-		k.abandon()
-		return fmt.Errorf("%w: it ended at once: %v", errNoKeeper, k.died)
+	case m := <-k.said:
+		ready = m.Ready == planFormat
 	case <-ctx.Done():
-		k.abandon()
+	}
+	if ready && ctx.Err() == nil {
+		return nil
+	}
+	k.abandon()
+	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
+	return fmt.Errorf("%w: it ended at once, or is of another rouse: %v", errNoKeeper, k.died)
 }
 
 // abandon ends a keeper that has no plan.
@@ -165,8 +169,8 @@ func (k *kept) abandon() {
 // instruct sends the plan. From its last byte on the keeper alone has the lock.
 func (k *kept) instruct(ctx context.Context, d *Driver) error {
 	p := plan{
-		Event: k.event, Epoch: k.op.Epoch, Argv: k.argv, Env: k.env, Grace: d.grace, LogAt: k.tail.offset,
-		Record: d.recordPath, Outcome: d.outcomePath, Result: k.output, Locked: k.lock != nil,
+		Event: k.event, Epoch: k.op.Epoch, Argv: converted[raw](k.argv), Env: converted[raw](k.env), Grace: d.grace, LogAt: k.tail.offset,
+		Record: raw(d.recordPath), Outcome: raw(d.outcomePath), Result: raw(k.output), Locked: k.lock != nil,
 	}
 	p.Logged = k.tail.file != nil && k.tail.file != d.output.memory
 	if deadline, limited := ctx.Deadline(); limited {
@@ -218,6 +222,7 @@ func (d *Driver) attend(ctx context.Context, k *kept) (left, error) {
 				return left{}, k.cutOff(ctx, k.pid)
 			case m.PID != 0:
 				k.pid = m.PID
+				k.process = recordOf(ctx, k.job, m.PID, k.begun)
 				d.tell(HookRun{Hook: k.event, PID: k.pid, Epoch: k.op.Epoch})
 				if err := k.point("hook-begun"); err != nil {
 					_ = k.tell(order{Cause: err.Error()})
@@ -290,6 +295,12 @@ func (d *Driver) unheard(ctx context.Context, k *kept) (left, error) {
 	held, err := d.settle(ctx)
 	if err != nil {
 		return left{}, err
+	}
+	if k.process.runs() { // it could not be written down, say on a full disk
+		if err := d.outlast(ctx, k.process); err != nil {
+			held.free()
+			return left{}, err
+		}
 	}
 	o, err := d.readOutcome()
 	held.free()

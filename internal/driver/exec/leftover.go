@@ -98,15 +98,32 @@ const notRecorded = "running hook cannot be recorded; after a crash it would not
 // noteHook completes and writes the record of a hook, unless it has ended already
 // or this system cannot tell one process from a later one.
 func noteHook(path string, r record) error {
-	id, err := identify(r.PID)
+	err := r.complete()
 	if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	r.Start, r.Boot = id.start, bootID()
 	return replaceFile(path, r)
+}
+
+// complete adds what tells the process from a later one with its number.
+func (r *record) complete() error {
+	id, err := identify(r.PID)
+	if err == nil {
+		r.Start, r.Boot = id.start, bootID()
+	}
+	return err
+}
+
+// recordOf is the record of the process of a job. Where that has ended already, or the
+// system does not say, it is one of no process that lives.
+func recordOf(ctx context.Context, j job, pid int, began time.Time) record {
+	r := record{Event: j.event, PID: pid, Epoch: j.op.Epoch, Began: began.Round(0)}
+	r.Deadline, _ = ctx.Deadline()
+	_ = r.complete()
+	return r
 }
 
 // replaceFile writes v to path in one step. It is not synced: neither a record nor

@@ -134,7 +134,8 @@ func (d *Driver) Resume(ctx context.Context, op driver.Op) (driver.Outcome, erro
 	if err != nil {
 		return driver.Outcome{}, fmt.Errorf("looking for the result of a hook that was left running: %w", err)
 	}
-	if o.Event == "" || o.Epoch != op.Epoch {
+	stale := o.Event == d.stop.event && o.Ended.Before(op.Since) // others have started the target since, which is no new epoch
+	if o.Event == "" || o.Epoch != op.Epoch || stale {
 		return driver.Outcome{}, nil
 	}
 	h := d.start

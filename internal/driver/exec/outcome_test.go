@@ -81,6 +81,24 @@ func (r *rig) expectIgnored() {
 	}
 }
 
+// TestStopOfARunThatWasFoundLaterIsNotTakenForDone: a stop has succeeded, somebody else has started the target, and rouse
+// dies when it has noted that it stops it again, before it has begun to.
+func TestStopOfARunThatWasFoundLaterIsNotTakenForDone(t *testing.T) {
+	r := newRig(t, "nothing", Options{})
+	found := time.Now()
+	for before, want := range map[time.Duration]driver.Outcome{time.Minute: {}, -time.Minute: {Action: "stop"}} {
+		stop := keptOutcome(func(o *outcome) { o.Event, o.Ended, o.Left = "stop", found.Add(-before), left{} })
+		if err := replaceFile(r.outcomePath, stop); err != nil {
+			t.Fatal(err)
+		}
+		op := anOp
+		op.Since = found
+		if got, err := r.Resume(t.Context(), op); err != nil || got != want {
+			t.Errorf("%v before the run was found: outcome is %+v, %v", before, got, err)
+		}
+	}
+}
+
 func TestResultBehindALinkOrAPipeIsIgnored(t *testing.T) {
 	for name, plant := range map[string]func(t *testing.T, path string){
 		"link": func(t *testing.T, path string) {

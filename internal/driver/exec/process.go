@@ -1,6 +1,7 @@
 package exec
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -106,9 +107,10 @@ type cutoff struct {
 	stuck   int // process that could not be ended
 }
 
+// newCut is for a ctx that has ended, or whose end somebody else has seen first.
 func newCut(ctx context.Context, h hook, begun time.Time) cutoff {
-	c := cutoff{advice: h.advice, after: time.Since(begun), cause: context.Cause(ctx)}
-	if deadline, ok := ctx.Deadline(); ok && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+	c := cutoff{advice: h.advice, after: time.Since(begun), cause: cmp.Or(context.Cause(ctx), context.DeadlineExceeded)}
+	if deadline, ok := ctx.Deadline(); ok && errors.Is(cmp.Or(ctx.Err(), context.DeadlineExceeded), context.DeadlineExceeded) {
 		c.after, c.limited = deadline.Sub(begun), true
 	}
 	return c

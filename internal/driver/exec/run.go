@@ -198,6 +198,9 @@ func (d *Driver) direct(ctx context.Context, j job, out claimed) error {
 	if j.lasts && p.gone {
 		d.removeRecord()
 	}
+	if !j.lasts && errors.Is(err, driver.ErrDetach) {
+		d.asked = p
+	}
 	return err
 }
 
@@ -205,6 +208,9 @@ func (d *Driver) direct(ctx context.Context, j job, out claimed) error {
 // and so is one that was just written while any other process was forked.
 func (d *Driver) begin(ctx context.Context, p *process) error {
 	for try := 1; ; try++ {
+		if ctx.Err() != nil { // its keeper may have taken long to fail
+			return context.Cause(ctx)
+		}
 		cmd := *p.cmd // a Cmd that failed to start cannot be started again
 		p.begun = time.Now()
 		err := d.launch(&cmd)
@@ -217,7 +223,6 @@ func (d *Driver) begin(ctx context.Context, p *process) error {
 		}
 		select {
 		case <-ctx.Done():
-			return context.Cause(ctx)
 		case <-time.After(pollEvery):
 		}
 	}

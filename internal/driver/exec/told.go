@@ -1,6 +1,10 @@
 package exec
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+	"runtime/debug"
+)
 
 // A HookRun is one process of a hook, when it has begun or ended.
 type HookRun struct {
@@ -11,10 +15,18 @@ type HookRun struct {
 	Err   error // how it ended; nil: with exit code 0, or nobody can say
 }
 
+// tell costs an event if whoever is told has a fault, and nothing else: some of it happens on goroutines where the fault
+// would end rouse.
 func (d *Driver) tell(r HookRun) {
-	if d.told != nil {
-		d.told(r)
+	if d.told == nil {
+		return
 	}
+	defer func() {
+		if p := recover(); p != nil {
+			d.log.Error("a fault of rouse itself has lost an event; please report it", "panic", fmt.Sprintf("%v\n%s", p, debug.Stack()))
+		}
+	}()
+	d.told(r)
 }
 
 // tellOutcome tells of the end of a hook that its keeper has seen.

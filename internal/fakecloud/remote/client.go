@@ -42,17 +42,20 @@ func (c *Client) Stop(ctx context.Context, machine, by string) error {
 
 // Describe says how a machine is.
 func (c *Client) Describe(ctx context.Context, machine string) (d fakecloud.Description, err error) {
-	return d, c.get(ctx, "/describe/"+machine, &d)
+	err = c.get(ctx, "/describe/"+machine, &d)
+	return d, err
 }
 
 // Read reads the meter of a machine.
 func (c *Client) Read(ctx context.Context, machine string) (r fakecloud.Reading, err error) {
-	return r, c.get(ctx, "/meter/"+machine, &r)
+	err = c.get(ctx, "/meter/"+machine, &r)
+	return r, err
 }
 
 // Machines returns the names of all machines.
 func (c *Client) Machines(ctx context.Context) (names []string, err error) {
-	return names, c.get(ctx, "/machines", &names)
+	err = c.get(ctx, "/machines", &names)
+	return names, err
 }
 
 // Inject makes faults happen, written as [fakecloud.ParseFault] reads them.
