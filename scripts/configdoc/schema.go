@@ -147,6 +147,7 @@ func (s *schema) finishBelow(p *jsonschema.Schema, t reflect.Type) {
 	switch t {
 	case reflect.TypeFor[config.NamedTargets]():
 		s.finish(p.AdditionalProperties, reflect.TypeFor[config.TargetEntry]())
+		p.AdditionalProperties.AnyOf = []*jsonschema.Schema{{Required: []string{"backend"}}, {Required: []string{"host", "backends"}}}
 	case reflect.TypeFor[[]config.ListenerEntry]():
 		s.finish(p.Items, reflect.TypeFor[config.ListenerEntry]())
 	case reflect.TypeFor[config.HooksEntry]():
