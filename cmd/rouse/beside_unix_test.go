@@ -53,7 +53,7 @@ func TestSecondRouseOnTheSameListenerIsToldWhoHasIt(t *testing.T) {
 		fmt.Sprintf("another rouse holds it (pid %d); end that one, or give this one a directory of its own with --state-dir", first.cmd.Process.Pid))
 	// With one it meets it at the port.
 	checkFailure(t, rouse(t, s.dir, s.flags("--state-dir=other", "--log-level=info", at)...),
-		first.address()+": bind: address already in use; another program listens there: end it, or choose another --proxy-port")
+		first.address()+": bind: address already in use; another program listens there: end it, or choose another port to listen on (--proxy-port)")
 	// The name of the state directory does not matter, only which one it is.
 	if err := os.Symlink(".local/state/rouse/"+s.front+"_"+port(first.address()), s.path("alias")); err != nil {
 		t.Fatal(err)

@@ -9,6 +9,9 @@ client has left and the cooldown has passed, rouse runs your stop hook.
 
 Usage:
   rouse --target-ip=HOST --target-port=PORT --hook-start-svc=PATH --hook-stop-svc=PATH [flags]
+  rouse run --config=FILE   the same for any number of targets and ports, as a config file says
+  rouse check               whether a config file is right; starts nothing
+  rouse init FLAGS          writes the config file that says the same as flags
   rouse demo                see it work on this machine, with nothing to install or to set up
   rouse trace check FILE    whether a rouse that wrote a trace has kept its promises
   rouse version             which rouse this is
@@ -41,5 +44,5 @@ Signals:
   leaves the target as it is (--on-exit=keep) for the next run to adopt, or stops it. A second
   signal ends it at once.
 
-Exit codes: 0 done, 1 failed, 2 the command line is wrong (nothing was started).
+Exit codes: 0 done, 1 failed, 2 the command line or the config is wrong (nothing was started).
 `

@@ -22,7 +22,7 @@ import (
 const (
 	exitDone   = 0
 	exitFailed = 1
-	exitUsage  = 2 // the command line is wrong; nothing was started
+	exitUsage  = 2 // the command line or the config is wrong; nothing was started
 )
 
 func main() {
@@ -43,7 +43,7 @@ func run(args []string, std streams) int {
 
 	problems, args := checkFlags(newRoot(std, nil), args)
 	root := newRoot(std, problems)
-	root.SetArgs(args)
+	root.SetArgs(append([]string{}, args...)) // nil would stand for those of the process, which are judged already
 	root.SetOut(std.out)
 	root.SetErr(std.err)
 	return report(std.err, root.ExecuteContext(ctx))
@@ -81,6 +81,10 @@ func report(out io.Writer, err error) int {
 		return exitDone
 	case errors.Is(err, errViolated):
 		return exitFailed
+	}
+	if wrong, ok := errors.AsType[wrongConfig](err); ok {
+		wrong.write(out)
+		return exitUsage
 	}
 	problems, ok := errors.AsType[config.Problems](err)
 	if !ok {

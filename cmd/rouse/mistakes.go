@@ -21,7 +21,7 @@ var habits = map[string]string{
 	"listen": "write --proxy-ip and --proxy-port", "bind": "write --proxy-ip and --proxy-port", "p": "write --proxy-port",
 	"timeout": "write --start-timeout, --stop-timeout or --drain-timeout", "idle-timeout": "write --cooldown-period",
 	"verbose": "write --log-level=debug", "debug": "write --log-level=debug", "quiet": "write --log-level=warn", "q": "write --log-level=warn",
-	"config": "there is no config file yet; every setting is a flag",
+	"config": "write: rouse run --config=FILE", "c": "write: rouse run --config=FILE",
 }
 
 // checkFlags finds every flag that is misspelt or lacks its value, which the parser

@@ -52,6 +52,14 @@ var mistakes = []mistake{
 	bare(`"start": is not something that rouse takes`, "start"),
 	bare(`"8000": is not something that rouse takes`, "8000"),
 	wrong(`"verison": is not something that rouse takes; did you mean: rouse version`, "verison"),
+	bare("--traget-ip: there is no such flag; did you mean --target-ip\n--target-ip: missing\n--target-port: missing\n--hook-start-svc: missing\n--hook-stop-svc: missing",
+		"--traget-ip=10.0.0.1"), // with nothing beside it
+	bare("--config: there is no such flag; write: rouse run --config=FILE", "--config=rouse.yaml"),
+	bare(`"fine.yaml": is not something that rouse run takes; see: rouse run --help`, "run", "fine.yaml"),
+	bare(`"fine.yaml": is not something that rouse check takes; see: rouse check --help`, "check", "fine.yaml"),
+	bare("--target-ip: there is no such flag of rouse run", "run", "--target-ip=10.0.0.1"),
+	bare("--taget-ip: there is no such flag of rouse init", "init", "--taget-ip=10.0.0.1"),
+	bare("--target-port: missing\n--hook-start-svc: missing\n--hook-stop-svc: missing", "init", "--target-ip=10.0.0.1"),
 	bare(`"x": is not something that rouse demo takes; see: rouse demo --help`, "demo", "x"),
 	bare(`"x": is not something that rouse version takes; see: rouse version --help`, "version", "x"),
 	bare("paly: there is no such flag", "demo", "--paly"),
@@ -145,7 +153,7 @@ var mistakes = []mistake{
 	wrong(`--probe: "tpc" is not a probe; did you mean tcp?`, "--probe=tpc"),
 	wrong(`--probe: "http:healthz" has no path that begins with /; write one, such as http:/healthz`, "--probe=http:healthz"),
 	wrong(`--probe: "exec:" names no program; write one`, "--probe=exec:"),
-	wrong(`--target-name: "my server" has a character that no name of a target has`, "--target-name=my server"),
+	wrong(`--target-name: "my server" has a character that no name has`, "--target-name=my server"),
 	wrong(`--target-name: "aaaaaa`, "--target-name="+strings.Repeat("a", long)),
 
 	// What can be seen of hooks and folders without looking for them.

@@ -34,11 +34,17 @@ func newRoot(std streams, problems config.Problems) *cobra.Command {
 			if len(strays) > 0 && cmd.Flags().NFlag()+len(problems) == 0 {
 				return strays // a command was meant: that its flags are missing is no news
 			}
+			if cmd.Flags().NFlag() == 0 && concerns(problems, "--config") {
+				return append(problems, strays...) // rouse run was meant
+			}
 			cfg, err := understand(flags, append(problems, strays...))
 			if err != nil {
 				return err
 			}
-			return serve(cmd.Context(), cfg, std)
+			if err := serve(cmd.Context(), &config.Loaded{Config: cfg}, std); err != nil {
+				return placeFlags(err)
+			}
+			return nil
 		},
 	}
 	for _, d := range flags.Definitions() {
@@ -46,7 +52,8 @@ func newRoot(std streams, problems config.Problems) *cobra.Command {
 	}
 	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { printHelp(cmd.OutOrStdout(), cmd) })
 	root.SetFlagErrorFunc(flagProblem)
-	root.AddCommand(newVersion(), newDemo(std), newDemoService(), newTrace())
+	root.AddCommand(newVersion(), newDemo(std), newDemoService(), newTrace(),
+		newRun(std), newCheck(), newInit())
 	completeOnly(root)
 	return root
 }
@@ -56,14 +63,14 @@ func newRoot(std streams, problems config.Problems) *cobra.Command {
 func understand(flags config.Flags, problems config.Problems) (*config.Config, error) {
 	cfg, err := config.FromFlags(flags)
 	if err == nil {
-		problems = append(problems, app.InspectHooks(cfg)...)
+		problems = append(problems, config.PlaceFlags(app.InspectHooks(cfg))...)
 	} else if wrong, ok := errors.AsType[config.Problems](err); ok {
 		for _, p := range wrong {
 			if !concerns(problems, p.Where) { // a flag without a value is not missing too
 				problems = append(problems, p)
 			}
 		}
-		problems = append(problems, app.InspectHooks(hooksAlone(flags, problems))...)
+		problems = append(problems, config.PlaceFlags(app.InspectHooks(hooksAlone(flags, problems)))...)
 	} else {
 		return nil, err
 	}
@@ -96,12 +103,27 @@ func hooksAlone(flags config.Flags, wrong config.Problems) *config.Config {
 	}}}}
 }
 
+// placeFlags puts the flag to what is wrong with a value of the config.
+func placeFlags(err error) error {
+	if problems, ok := errors.AsType[config.Problems](err); ok {
+		return config.PlaceFlags(problems)
+	}
+	return err
+}
+
 // serve runs the proxy until ctx ends.
-func serve(ctx context.Context, cfg *config.Config, std streams) error {
+func serve(ctx context.Context, loaded *config.Loaded, std streams) error {
 	out := newPatientWriter(std.err)
 	go out.run()
 	defer out.close()
-	daemon, err := app.New(app.Options{Config: cfg, Logger: newLogger(cfg, out, isTerminal(std.err)), Version: version()})
+	logger := newLogger(loaded.Config, out, isTerminal(std.err))
+	if len(loaded.Files) > 0 {
+		logger.Info("the config is read", "files", loaded.Files)
+	}
+	for _, w := range loaded.Warnings {
+		logger.Warn("the config may not say what was meant", "place", w.Where, "reason", w.Text, "hint", w.Hint)
+	}
+	daemon, err := app.New(app.Options{Config: loaded.Config, Logger: logger, Version: version()})
 	if err != nil {
 		return err
 	}

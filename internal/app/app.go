@@ -13,7 +13,6 @@ import (
 	"net"
 	"os"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -52,7 +51,6 @@ type App struct {
 	parts     map[string]*part // by target name
 	loops     *loop.Group      // nil where there are none
 	slots     *gate.Slots
-	way       atomic.Pointer[way] // of the newest dial
 	listeners []*listener
 	cleanups  []func() error // run backwards by close
 }
@@ -60,7 +58,8 @@ type App struct {
 // listener is one bound address and who serves it.
 type listener struct {
 	net.Listener
-	proxy *proxy.Listener
+	target string
+	proxy  *proxy.Listener
 }
 
 // New builds the daemon. An error that wraps [config.Problems] is about the config;
@@ -154,10 +153,10 @@ func (a *App) listen() error {
 			return fmt.Errorf("listening for clients: %w%s", err, listenHint(err))
 		}
 		a.onClose(func() error { _ = ln.Close(); return nil }) // Serve has closed it in the ordinary course
-		a.listeners = append(a.listeners, &listener{ln, proxy.New(proxy.Options{
-			Target: p.target, Dial: p.prober.Dial, Slots: a.slots,
+		a.listeners = append(a.listeners, &listener{ln, r.Target, proxy.New(proxy.Options{
+			Target: p.target, Port: r.Port, Dial: p.prober.Dial, Slots: a.slots,
 			Patience: p.patience(), ReleaseRate: p.cfg.ReleaseRate, Events: a.events, Logger: a.logger,
-			Loops: a.loops, Spare: spareDials(), Direct: a.direct,
+			Loops: a.loops, Spare: spareDials(len(a.cfg.Routes)), Direct: (&guide{app: a}).direct,
 		})})
 	}
 	return nil
@@ -219,7 +218,7 @@ func (a *App) serve(ctx context.Context) error {
 	var serves sync.WaitGroup
 	defer serves.Wait()
 	for _, l := range a.listeners {
-		a.logger.Info("listening for clients", "address", l.Addr().String())
+		a.logger.Info("listening for clients", "address", l.Addr().String(), "target", l.target)
 		serves.Go(func() { ended <- l.proxy.Serve(accepting, serving, l.Listener) })
 	}
 	var errs []error
@@ -281,11 +280,13 @@ func (a *App) close() error {
 func listenHint(err error) string {
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return "; another program listens there: end it, or choose another --proxy-port"
+		return "; another program listens there: end it, or choose another port to listen on (--proxy-port)"
+	case errors.Is(err, syscall.EMFILE):
+		return "; each port takes an open file: raise the limit (ulimit -n, LimitNOFILE=), or listen on fewer"
 	case errors.Is(err, syscall.EACCES):
-		return "; ports below 1024 need the right to bind them: choose another --proxy-port, or give rouse CAP_NET_BIND_SERVICE"
+		return "; ports below 1024 need the right to bind them: choose another one to listen on (--proxy-port), or give rouse CAP_NET_BIND_SERVICE"
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		return "; this machine does not have that address: use one of its own for --proxy-ip, or 0.0.0.0 for all"
+		return "; this machine does not have that address: use one of its own to listen on (--proxy-ip), or 0.0.0.0 for all"
 	default:
 		return ""
 	}

@@ -145,7 +145,7 @@ func TestOwnAddressIsNoTarget(t *testing.T) {
 	cfg := plan(t, freeAddr(t))
 	cfg.Routes[0].Listen = netip.AddrPortFrom(netip.IPv4Unspecified(), cfg.Targets[0].Backend.Port)
 	_, err := New(Options{Config: cfg})
-	if problems, ok := errors.AsType[config.Problems](err); !ok || problems[0].Where != "--target-port" {
+	if problems, ok := errors.AsType[config.Problems](err); !ok || problems[0].Where != "targets[0].backend.port" {
 		t.Errorf("%v, want a problem of --target-port", err)
 	}
 }
@@ -190,7 +190,7 @@ func TestEveryBadHookIsListedWithItsFlag(t *testing.T) {
 	cfg.Targets[0].Hooks.Status = []string{t.TempDir()}
 	_, err := New(Options{Config: cfg})
 	problems, ok := errors.AsType[config.Problems](err)
-	if !ok || len(problems) != 2 || problems[0].Where != "--hook-start-svc" || problems[1].Where != "--hook-status" {
+	if !ok || len(problems) != 2 || problems[0].Where != "targets[0].hooks.start" || problems[1].Where != "targets[0].hooks.status" {
 		t.Errorf("%v, want two problems with their flags", err)
 	}
 	if _, err := os.Stat(cfg.State); !errors.Is(err, os.ErrNotExist) {

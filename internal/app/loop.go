@@ -1,10 +1,13 @@
 package app
 
 import (
+	"cmp"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/rouse-proxy/rouse/internal/config"
@@ -33,10 +36,16 @@ type way struct {
 	until   time.Time
 }
 
+// A guide knows the way to the backend of one listener.
+type guide struct {
+	app  *App
+	last atomic.Pointer[way]
+}
+
 // direct returns where an address leads that needs no name to be resolved, unless that is one of our own listeners. It
 // remembers the last one: every client asks, and only the kernel knows this machine's addresses.
-func (a *App) direct(address string) (netip.AddrPort, error) {
-	if w := a.way.Load(); w != nil && w.address == address && time.Now().Before(w.until) {
+func (g *guide) direct(address string) (netip.AddrPort, error) {
+	if w := g.last.Load(); w != nil && w.address == address && time.Now().Before(w.until) {
 		return w.to, w.err
 	}
 	to, err := netip.ParseAddrPort(address)
@@ -44,10 +53,10 @@ func (a *App) direct(address string) (netip.AddrPort, error) {
 		return netip.AddrPort{}, nil // a name, or what only the resolver understands
 	}
 	w := &way{address: address, to: netip.AddrPortFrom(to.Addr().Unmap(), to.Port()), until: time.Now().Add(wayTime)}
-	if a.isOwn(w.to) {
+	if g.app.isOwn(w.to) {
 		w.to, w.err = netip.AddrPort{}, errLoop
 	}
-	a.way.Store(w)
+	g.last.Store(w)
 	return w.to, w.err
 }
 
@@ -74,13 +83,19 @@ func isLocal(ip netip.Addr) bool {
 // refuseLoops finds targets whose address is written down as one of our own.
 func (a *App) refuseLoops() error {
 	var problems config.Problems
-	for _, t := range a.cfg.Targets {
-		ip, err := netip.ParseAddr(t.Backend.Host)
-		if err == nil && a.isOwn(netip.AddrPortFrom(ip, t.Backend.Port)) {
+	for i, t := range a.cfg.Targets {
+		for _, r := range append([]config.Route{{Target: t.Name}}, a.cfg.Routes...) {
+			b := t.Backend
+			b.Port = cmp.Or(r.Port, b.Port)
+			ip, err := netip.ParseAddr(b.Host)
+			if r.Target != t.Name || err != nil || !a.isOwn(netip.AddrPortFrom(ip, b.Port)) {
+				continue
+			}
 			problems = append(problems, config.Problem{
-				Where: "--target-port", Text: t.Backend.Address() + " is where rouse itself listens, so it would connect to itself",
-				Hint: "let the target or rouse (--proxy-port) use another port",
+				Where: fmt.Sprintf("targets[%d].backend.port", i), Text: b.Address() + " is where rouse itself listens, so it would connect to itself",
+				Hint: "let the target or rouse use another port",
 			})
+			break
 		}
 	}
 	if len(problems) > 0 {

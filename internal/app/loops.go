@@ -28,8 +28,11 @@ func loopOptions() loop.Options {
 	return loop.Options{Loops: min(loopCount(), mostLoops), Pipes: int(min(mostPipes, gate.DescriptorLimit()/32))}
 }
 
-// spareDials is how many descriptors a listener has for fresh attempts at a target that does not answer.
-func spareDials() int { return int(max(min(64, gate.DescriptorLimit()/64), 1)) }
+// spareDials is how many descriptors each of so many listeners has for fresh attempts at a target that does not answer:
+// together not much more than one alone would have, since they reserve them.
+func spareDials(listeners int) int {
+	return int(max(min(64, gate.DescriptorLimit()/64)/uint64(max(listeners, 1)), 1))
+}
 
 // openLoops makes the loops, where the system has them. A busy loop does not give its turn away, so the runtime gets
 // room for everything else beside them, unless the user has said how much it may use.
@@ -65,7 +68,7 @@ func (a *App) tellUnpaced() {
 // have taken all they may.
 func (a *App) openSlots() {
 	limit, each := gate.DescriptorLimit(), a.perClient()
-	reserve := gate.Reserve + len(a.cfg.Targets)*(exec.Descriptors+probe.Descriptors) + len(a.cfg.Routes)*spareDials()
+	reserve := gate.Reserve + len(a.cfg.Targets)*(exec.Descriptors+probe.Descriptors) + len(a.cfg.Routes)*spareDials(len(a.cfg.Routes)) + max(len(a.cfg.Routes)-1, 0)
 	if a.loops != nil {
 		reserve += loop.Descriptors(loopOptions())
 	}

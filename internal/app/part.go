@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"os"
 	osexec "os/exec"
-	"strings"
 	"sync"
 	"time"
 
@@ -33,15 +32,15 @@ type part struct {
 func (a *App) addTarget(t config.Target) error {
 	drv, err := exec.New(exec.Options{
 		Target: t.Name, Start: t.Hooks.Start, Stop: t.Hooks.Stop, Status: t.Hooks.Status, Ready: t.Probe.Command,
-		Dir: a.store.Path(), Stem: state.Stem(t.Name), Env: t.Hooks.Env, Logger: a.logger,
+		Dir: a.store.Path(), Stem: state.Stem(t.Name), Env: environment(t.Hooks.Env), Logger: a.logger,
 		Told: func(r exec.HookRun) { a.tellHook(t.Name, r) },
 	})
 	if err != nil {
 		return fmt.Errorf("target %q: %w", t.Name, err)
 	}
-	for _, name := range t.Hooks.Env {
-		if _, set := os.LookupEnv(name); !set && !strings.Contains(name, "=") {
-			a.logger.Warn("a variable that hooks are to get is not set", "target", t.Name, "variable", name)
+	for _, v := range t.Hooks.Env {
+		if _, set := os.LookupEnv(v.Name); !set && v.Inherit {
+			a.logger.Warn("a variable that hooks are to get is not set", "target", t.Name, "variable", v.Name)
 		}
 	}
 	p := &part{cfg: t, driver: drv, logger: a.logger}
@@ -64,6 +63,15 @@ func (a *App) addTarget(t config.Target) error {
 	}
 	a.parts[t.Name] = p
 	return nil
+}
+
+// environment returns the variables as the driver wants them.
+func environment(vars []config.Variable) []string {
+	var entries []string
+	for _, v := range vars {
+		entries = append(entries, v.Entry())
+	}
+	return entries
 }
 
 // verdict tells a readiness command that has said no, or has not answered in time,
@@ -107,26 +115,44 @@ func (p *part) retire() error {
 }
 
 // InspectHooks finds everything that is wrong with the hooks of cfg on disk, before
-// anything runs.
+// anything runs. Each problem stands at the path of its value in cfg.
 func InspectHooks(cfg *config.Config) config.Problems {
 	var problems config.Problems
-	for _, t := range cfg.Targets {
+	eachHook(cfg, func(path, program string) {
+		if _, err := exec.Inspect(program); err != nil { // the driver tells the warnings
+			problems = append(problems, config.Problem{Where: path, Text: err.Error()})
+		}
+	})
+	return problems
+}
+
+// DoubtHooks finds what may not have been meant with the hooks of cfg, as the driver tells it when they are used.
+func DoubtHooks(cfg *config.Config) config.Problems {
+	var doubts config.Problems
+	eachHook(cfg, func(path, program string) {
+		warnings, _ := exec.Inspect(program)
+		for _, w := range warnings {
+			doubts = append(doubts, config.Problem{Where: path, Text: w})
+		}
+	})
+	return doubts
+}
+
+// eachHook calls f with the path in cfg of each command that is there, and the program.
+func eachHook(cfg *config.Config, f func(path, program string)) {
+	for i, t := range cfg.Targets {
 		for _, h := range []struct {
-			flag string
+			path string
 			argv []string
 		}{
-			{"--hook-start-svc", t.Hooks.Start},
-			{"--hook-stop-svc", t.Hooks.Stop},
-			{"--hook-status", t.Hooks.Status},
-			{"--probe", t.Probe.Command},
+			{"hooks.start", t.Hooks.Start},
+			{"hooks.stop", t.Hooks.Stop},
+			{"hooks.status", t.Hooks.Status},
+			{"probe.command", t.Probe.Command},
 		} {
-			if len(h.argv) == 0 {
-				continue
-			}
-			if _, err := exec.Inspect(h.argv[0]); err != nil { // the driver tells the warnings
-				problems = append(problems, config.Problem{Where: h.flag, Text: err.Error()})
+			if len(h.argv) > 0 {
+				f(fmt.Sprintf("targets[%d].%s", i, h.path), h.argv[0])
 			}
 		}
 	}
-	return problems
 }

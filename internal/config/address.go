@@ -10,21 +10,27 @@ import (
 
 // A place is where an address stands on the command line: the flags that take its host
 // and its port, and an example of a host.
+// In a file, host and port are one value: then there are no flags.
 type place struct{ host, port, example string }
 
 var (
 	targetPlace = place{"--target-ip", "--target-port", "192.168.100.15"}
 	proxyPlace  = place{"--proxy-ip", "--proxy-port", "0.0.0.0"}
+	backendKey  = place{example: "192.168.100.15:8000"}
+	hostKey     = place{example: "192.168.100.15"}
+	listenKey   = place{example: "0.0.0.0:8000"}
 )
 
 // parseHost reads the address of a target: an IP address, with or without brackets, or
 // a host name. The result has no brackets.
-func parseHost(raw string) (string, error) {
+func parseHost(raw string) (string, error) { return targetPlace.parseHost(raw) }
+
+func (p place) parseHost(raw string) (string, error) {
 	if ip, err := netip.ParseAddr(unbracket(raw)); err == nil {
 		ip = ip.Unmap()
 		return ip.String(), checkTargetIP(ip, show(raw))
 	}
-	if err := targetPlace.checkOnlyHost(raw); err != nil {
+	if err := p.checkOnlyHost(raw); err != nil {
 		return "", err
 	}
 	return raw, checkHostName(raw)
@@ -32,7 +38,9 @@ func parseHost(raw string) (string, error) {
 
 // parseListenIP reads the address to listen on, which is an IP address: a name could
 // mean several, and another machine.
-func parseListenIP(raw string) (netip.Addr, error) {
+func parseListenIP(raw string) (netip.Addr, error) { return proxyPlace.parseListenIP(raw) }
+
+func (p place) parseListenIP(raw string) (netip.Addr, error) {
 	if ip, err := netip.ParseAddr(unbracket(raw)); err == nil {
 		ip = ip.Unmap()
 		return ip, checkUnicast(ip, show(raw))
@@ -44,7 +52,7 @@ func parseListenIP(raw string) (netip.Addr, error) {
 		return netip.Addr{}, wrong(show(raw)+" is not an IP address",
 			"write 0.0.0.0 for every address of this machine, or :: for IPv6 too")
 	}
-	if err := proxyPlace.checkOnlyHost(raw); err != nil {
+	if err := p.checkOnlyHost(raw); err != nil {
 		return netip.Addr{}, err
 	}
 	if err := checkHostName(raw); err != nil {
@@ -95,6 +103,9 @@ func (p place) checkOnlyHost(raw string) error {
 
 // write says how to write a host, and perhaps a port, when they are good.
 func (p place) write(host, port string) string {
+	if p.host == "" {
+		return p.writeKey(host, port)
+	}
 	hint := "write only the address, such as " + p.host + "=" + p.example
 	if hostOK(host) {
 		hint = "write " + p.host + "=" + host
@@ -103,6 +114,27 @@ func (p place) write(host, port string) string {
 		hint += " " + p.port + "=" + port
 	}
 	return hint
+}
+
+// writeKey is write for a value in a file.
+func (p place) writeKey(host, port string) string {
+	_, _, joined := strings.Cut(p.example, ":")
+	switch {
+	case !hostOK(host) || joined && !portOK(port):
+		return "write one such as " + p.example
+	case joined:
+		return "write " + yamlAddress(net.JoinHostPort(host, port))
+	default:
+		return "write " + host
+	}
+}
+
+// yamlAddress returns an address as it stands in a file, where a bracket in front would begin a list.
+func yamlAddress(address string) string {
+	if strings.HasPrefix(address, "[") {
+		return strconv.Quote(address)
+	}
+	return address
 }
 
 // hostOK reports whether s may stand for a host in a hint.

@@ -1,8 +1,9 @@
 // Package config turns what the user wrote into one validated value.
 //
 // A [Config] is data: it holds no runtime object, and making one touches neither disk
-// nor network. [FromFlags] reads the command line, whose flags, defaults and help stand
-// in one table ([Flags.Definitions]). Everything that is wrong is reported at once, as
+// nor network, but for the files that the user names. [FromFlags] reads the command line, whose
+// flags, defaults and help stand in one table ([Flags.Definitions]). [FromFiles] reads config
+// files, whose keys stand in the types of one file ([File]). Everything that is wrong is reported at once, as
 // [Problems]: where, what, and what would be right. Values are refused rather than
 // guessed at, since a misread cooldown or address costs money or stops somebody's
 // machine. [Config.Validate] checks the same rules on a Config however it was made.
@@ -31,7 +32,7 @@ type Config struct {
 // A Target is a thing that sleeps and wakes.
 type Target struct {
 	Name         string
-	Backend      Backend
+	Backend      Backend // the address that the probe asks; its other ports are those of the routes
 	Hooks        Hooks
 	Probe        Probe
 	Cooldown     time.Duration // how long it stays awake with nobody holding it
@@ -57,8 +58,8 @@ func (b Backend) Address() string {
 type Hooks struct {
 	Start  []string
 	Stop   []string
-	Status []string // empty: none
-	Env    []string // beside the standard environment: NAME passes ours on, NAME=VALUE sets one
+	Status []string   // empty: none
+	Env    []Variable // beside the standard environment
 }
 
 // A ProbeKind is a way to find out whether a target is ready.
@@ -85,6 +86,7 @@ type Probe struct {
 type Route struct {
 	Listen netip.AddrPort // port 0: any free one
 	Target string         // name of the target
+	Port   uint16         // dialled on the host of its backend, wherever that is; 0: the port of the backend itself
 }
 
 // A LogFormat is how log lines look.

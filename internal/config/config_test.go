@@ -34,7 +34,7 @@ func TestTheFourRequiredFlagsAreEnough(t *testing.T) {
 			StopTimeout:  5 * time.Minute,
 			Recheck:      time.Minute,
 		}},
-		Routes:    []Route{{netip.MustParseAddrPort("0.0.0.0:8000"), "192.168.100.15:8000"}},
+		Routes:    []Route{{Listen: netip.MustParseAddrPort("0.0.0.0:8000"), Target: "192.168.100.15:8000"}},
 		LogFormat: LogAuto,
 		LogLevel:  slog.LevelInfo,
 		Drain:     30 * time.Second,
@@ -55,14 +55,14 @@ func TestEachFlagReachesItsField(t *testing.T) {
 			Name:    "vm-1",
 			Backend: Backend{"fd00::15", 22},
 			Hooks: Hooks{Start: []string{"./start.sh"}, Stop: []string{"./stop.sh"}, Status: []string{"./status.sh"},
-				Env: []string{"TOKEN", "A=b c "}},
+				Env: []Variable{{Name: "TOKEN", Inherit: true}, {Name: "A", Value: NewSecret("b c ")}}},
 			Probe:        Probe{Kind: ProbeExec, Command: []string{"/bin/ready"}},
 			Cooldown:     time.Minute,
 			StartTimeout: 90 * time.Second,
 			StopTimeout:  time.Hour,
 			ReleaseRate:  0.5,
 		}},
-		Routes:    []Route{{netip.MustParseAddrPort("[::1]:0"), "vm-1"}},
+		Routes:    []Route{{Listen: netip.MustParseAddrPort("[::1]:0"), Target: "vm-1"}},
 		State:     "./state",
 		LogFormat: LogJSON,
 		LogLevel:  slog.LevelDebug,
@@ -268,10 +268,11 @@ func TestStateDirFollowsTheServiceManagerAndTheUser(t *testing.T) {
 	}
 }
 
-func TestTheStateOfManyRoutesIsInOneDirectory(t *testing.T) {
+// TestTheStateIsFoundAgainWhenListenersAreAdded: the first one names the folder.
+func TestTheStateIsFoundAgainWhenListenersAreAdded(t *testing.T) {
 	c := from(t)
-	c.Routes = append(c.Routes, Route{netip.MustParseAddrPort("0.0.0.0:22"), c.Targets[0].Name})
-	if got, err := c.StateDir(func(string) string { return "/x" }); err != nil || got != "/x" {
+	c.Routes = append(c.Routes, Route{Listen: netip.MustParseAddrPort("0.0.0.0:22"), Target: c.Targets[0].Name})
+	if got, err := c.StateDir(func(string) string { return "/x" }); err != nil || got != "/x/0.0.0.0_8000" {
 		t.Errorf("StateDir = %q, %v", got, err)
 	}
 }

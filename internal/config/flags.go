@@ -52,6 +52,7 @@ type Definition struct {
 	Required    bool
 	Repeatable  bool // may be given more than once
 
+	path    string // of its value in a Config
 	missing string // what to write when a required flag is missing
 	flags   *Flags
 	one     *string
@@ -106,19 +107,19 @@ func concat(f *Flags, groups ...[]Definition) []Definition {
 
 func (f *Flags) targetFlags() []Definition {
 	return []Definition{
-		{Name: "target-ip", Placeholder: "HOST", Group: GroupTarget, one: &f.TargetIP, Required: true,
+		{Name: "target-ip", Placeholder: "HOST", Group: GroupTarget, path: "targets[0].backend.host", one: &f.TargetIP, Required: true,
 			missing: "write the IP address or host name of the target, such as --target-ip=192.168.100.15",
 			Usage:   "IP address of the target, or a host name, which is resolved at each connection"},
-		{Name: "target-port", Placeholder: "PORT", Group: GroupTarget, one: &f.TargetPort, Required: true,
+		{Name: "target-port", Placeholder: "PORT", Group: GroupTarget, path: "targets[0].backend.port", one: &f.TargetPort, Required: true,
 			missing: "write the port that the target listens on, such as --target-port=8000",
 			Usage:   "port that the target listens on"},
-		{Name: "target-name", Placeholder: "NAME", Group: GroupTarget, one: &f.TargetName,
+		{Name: "target-name", Placeholder: "NAME", Group: GroupTarget, path: "targets[0].name", one: &f.TargetName,
 			Usage: "name of the target in logs and hooks (default: its address and port)"},
-		{Name: "probe", Placeholder: "PROBE", Group: GroupTarget, one: &f.Probe, Default: "tcp",
+		{Name: "probe", Placeholder: "PROBE", Group: GroupTarget, path: "targets[0].probe", one: &f.Probe, Default: "tcp",
 			Usage: "how the target shows that it is ready: tcp, http:/path, banner, banner:PREFIX or exec:PATH"},
-		{Name: "settle", Placeholder: "DURATION", Group: GroupTarget, one: &f.Settle, Default: "50ms",
+		{Name: "settle", Placeholder: "DURATION", Group: GroupTarget, path: "targets[0].probe.settle", one: &f.Settle, Default: "50ms",
 			Usage: "how long a fresh connection must stay open before the target counts as ready (tcp probe only)"},
-		{Name: "release-rate", Placeholder: "NUMBER", Group: GroupTarget, one: &f.ReleaseRate, Default: "0",
+		{Name: "release-rate", Placeholder: "NUMBER", Group: GroupTarget, path: "targets[0].release_rate", one: &f.ReleaseRate, Default: "0",
 			Usage: "how many clients a second are let through to a target that has just become ready; " +
 				"0 is no limit (Linux only)"},
 	}
@@ -126,29 +127,29 @@ func (f *Flags) targetFlags() []Definition {
 
 func (f *Flags) hookFlags() []Definition {
 	return []Definition{
-		{Name: "hook-start-svc", Placeholder: "PATH", Group: GroupHooks, one: &f.HookStart, Required: true,
+		{Name: "hook-start-svc", Placeholder: "PATH", Group: GroupHooks, path: "targets[0].hooks.start", one: &f.HookStart, Required: true,
 			missing: "write the path of the program that starts the target, such as --hook-start-svc=./start.sh",
 			Usage:   "program that starts the target; it is run without a shell and without arguments"},
-		{Name: "hook-stop-svc", Placeholder: "PATH", Group: GroupHooks, one: &f.HookStop, Required: true,
+		{Name: "hook-stop-svc", Placeholder: "PATH", Group: GroupHooks, path: "targets[0].hooks.stop", one: &f.HookStop, Required: true,
 			missing: "write the path of the program that stops the target, such as --hook-stop-svc=./stop.sh",
 			Usage:   "program that stops the target"},
-		{Name: "hook-status", Placeholder: "PATH", Group: GroupHooks, one: &f.HookStatus,
+		{Name: "hook-status", Placeholder: "PATH", Group: GroupHooks, path: "targets[0].hooks.status", one: &f.HookStatus,
 			Usage: "program that says whether the target runs (default: the probe alone decides)"},
-		{Name: "hook-env", Placeholder: "NAME[=VALUE]", Group: GroupHooks, many: &f.HookEnv, Repeatable: true,
+		{Name: "hook-env", Placeholder: "NAME[=VALUE]", Group: GroupHooks, path: "targets[0].hooks.env", many: &f.HookEnv, Repeatable: true,
 			Usage: "environment variable that hooks get, passed on or set here; may be repeated"},
 	}
 }
 
 func (f *Flags) timeFlags() []Definition {
 	return []Definition{
-		{Name: "cooldown-period", Placeholder: "DURATION", Group: GroupTimes, one: &f.CooldownPeriod, Default: "30m",
+		{Name: "cooldown-period", Placeholder: "DURATION", Group: GroupTimes, path: "targets[0].cooldown", one: &f.CooldownPeriod, Default: "30m",
 			Usage: "stop the target after this long without a client: 90s, 30m, 1h30m; " +
 				"a bare number is seconds (the original tool counted minutes)"},
-		{Name: "start-timeout", Placeholder: "DURATION", Group: GroupTimes, one: &f.StartTimeout, Default: "5m",
+		{Name: "start-timeout", Placeholder: "DURATION", Group: GroupTimes, path: "targets[0].start_timeout", one: &f.StartTimeout, Default: "5m",
 			Usage: "how long the target may take to become ready"},
-		{Name: "stop-timeout", Placeholder: "DURATION", Group: GroupTimes, one: &f.StopTimeout, Default: "5m",
+		{Name: "stop-timeout", Placeholder: "DURATION", Group: GroupTimes, path: "targets[0].stop_timeout", one: &f.StopTimeout, Default: "5m",
 			Usage: "how long the target may take to stop"},
-		{Name: "recheck-period", Placeholder: "DURATION", Group: GroupTimes, one: &f.RecheckPeriod, Default: "1m",
+		{Name: "recheck-period", Placeholder: "DURATION", Group: GroupTimes, path: "targets[0].recheck", one: &f.RecheckPeriod, Default: "1m",
 			Usage: "how often to ask whether a sleeping target was started by somebody else; 0 never asks"},
 	}
 }
@@ -157,24 +158,24 @@ func (f *Flags) listenerFlags() []Definition {
 	return []Definition{
 		{Name: "proxy-ip", Placeholder: "IP", Group: GroupListener, one: &f.ProxyIP, Default: "0.0.0.0",
 			Usage: "IP address to listen on; :: is every address, with IPv6"},
-		{Name: "proxy-port", Placeholder: "PORT", Group: GroupListener, one: &f.ProxyPort, Default: "8000",
+		{Name: "proxy-port", Placeholder: "PORT", Group: GroupListener, path: "routes[0].listen", one: &f.ProxyPort, Default: "8000",
 			Usage: "port to listen on; 0 is any free one"},
 	}
 }
 
 func (f *Flags) daemonFlags() []Definition {
 	return []Definition{
-		{Name: "drain-timeout", Placeholder: "DURATION", Group: GroupDaemon, one: &f.DrainTimeout, Default: "30s",
+		{Name: "drain-timeout", Placeholder: "DURATION", Group: GroupDaemon, path: "drain", one: &f.DrainTimeout, Default: "30s",
 			Usage: "how long live connections may last once rouse is told to end; 0 cuts them at once"},
-		{Name: "on-exit", Placeholder: "WORD", Group: GroupDaemon, one: &f.OnExit, Default: "keep",
+		{Name: "on-exit", Placeholder: "WORD", Group: GroupDaemon, path: "on_exit", one: &f.OnExit, Default: "keep",
 			Usage: "what becomes of a running target when rouse ends: keep or stop"},
-		{Name: "state-dir", Placeholder: "DIR", Group: GroupDaemon, one: &f.StateDir,
+		{Name: "state-dir", Placeholder: "DIR", Group: GroupDaemon, path: "state", one: &f.StateDir,
 			Usage: "directory for what must survive a crash (default: one for each listener, in the user's state directory)"},
-		{Name: "log-format", Placeholder: "WORD", Group: GroupDaemon, one: &f.LogFormat, Default: "auto",
+		{Name: "log-format", Placeholder: "WORD", Group: GroupDaemon, path: "log_format", one: &f.LogFormat, Default: "auto",
 			Usage: "how log lines look: text, json, or auto, which is text on a terminal and else json"},
-		{Name: "log-level", Placeholder: "WORD", Group: GroupDaemon, one: &f.LogLevel, Default: "info",
+		{Name: "log-level", Placeholder: "WORD", Group: GroupDaemon, path: "log_level", one: &f.LogLevel, Default: "info",
 			Usage: "the least that is logged: debug, info, warn or error"},
-		{Name: "trace", Placeholder: "FILE", Group: GroupDaemon, one: &f.Trace,
+		{Name: "trace", Placeholder: "FILE", Group: GroupDaemon, path: "trace", one: &f.Trace,
 			Usage: "file to which everything that happens is appended, for rouse trace check"},
 	}
 }

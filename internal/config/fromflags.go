@@ -172,7 +172,7 @@ func quoted(s string) bool {
 }
 
 // env reads the variables for hooks.
-func (r *reader) env(raw []string) []string {
+func (r *reader) env(raw []string) []Variable {
 	env, problems := parseEnvs(raw)
 	for i := range problems {
 		problems[i].Where = "--hook-env"

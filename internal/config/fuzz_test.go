@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 )
 
 func FuzzParseDuration(f *testing.F) {
@@ -71,6 +72,7 @@ func FuzzFromFlags(f *testing.F) {
 		if err := c.Validate(); err != nil {
 			t.Fatalf("accepted, but not valid: %v", err)
 		}
+		checkFile(t, c, lines)
 		if dir, err := c.StateDir(func(string) string { return "/h" }); err != nil || dir == "" {
 			t.Fatalf("StateDir = %q, %v", dir, err)
 		}
@@ -103,5 +105,17 @@ func FuzzEachFlag(f *testing.F) {
 		if c == nil && err == nil {
 			t.Fatal("neither a Config nor an error")
 		}
+		if c != nil {
+			checkFile(t, c, value)
+		}
 	})
+}
+
+// checkFile writes the file that says what the Config says, which YAML reads again and compares. Only what is no text cannot
+// be said in one.
+func checkFile(t *testing.T, c *Config, from string) {
+	t.Helper()
+	if _, err := c.YAML(); err != nil && utf8.ValidString(from) {
+		t.Fatalf("%+v cannot be said in a file: %v", c, err)
+	}
 }

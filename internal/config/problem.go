@@ -9,9 +9,12 @@ import (
 
 // A Problem is one thing that is wrong with what the user wrote.
 type Problem struct {
-	Where string // a flag (--target-port) or a path in a Config (targets[0].cooldown)
+	Where string // a flag (--target-port), a place in a file (rouse.yaml:3:9) or a path in a Config (targets[0].cooldown)
 	Text  string // what is wrong, showing the value
 	Hint  string // what would be right; empty when Text says it
+
+	// Snippet is the line of a file that it is about and, below, a caret. Lines have no end.
+	Snippet []string
 }
 
 // String returns the problem on one line.

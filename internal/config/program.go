@@ -51,7 +51,7 @@ func checkPath(raw string) error {
 	case strings.ContainsFunc(raw, unicode.IsControl) || !utf8.ValidString(raw):
 		return wrong(show(raw)+" has a character that no path should have", "write it without")
 	case strings.HasPrefix(raw, "~"):
-		return wrong(show(raw)+" begins with a ~ that the shell did not replace", "write the whole path, or $HOME in its place")
+		return wrong(show(raw)+" begins with a ~ that the shell did not replace", "write the whole path")
 	case strings.Contains(raw, "://"):
 		return wrong(show(raw)+" is a URL", "write the path of a file on this machine")
 	default:
@@ -75,34 +75,44 @@ func parseFile(raw string) (string, error) {
 
 // parseEnv reads what a hook gets in its environment. A message shows names and never
 // a value, which may be a password.
-func parseEnv(raw string) (string, error) {
+func parseEnv(raw string) (Variable, error) {
 	name, value, set := strings.Cut(raw, "=")
 	if name == "" {
-		return "", wrong("it has no name of a variable", "write NAME or NAME=VALUE")
+		return Variable{}, wrong("it has no name of a variable", "write NAME or NAME=VALUE")
 	}
 	if !set { // a name was meant, and perhaps a value behind some other sign
 		if i := strings.IndexAny(raw, " \t:,"); i > 0 {
-			return "", wrong(beginning(raw[:i])+" is followed by what is no part of a name",
+			return Variable{}, wrong(beginning(raw[:i])+" is followed by what is no part of a name",
 				"write NAME or NAME=VALUE, and the flag once for each")
 		}
 	}
+	v := Variable{Name: name, Inherit: !set}
+	if set {
+		v.Value = NewSecret(value)
+	}
+	return v, v.check()
+}
+
+// check returns what is wrong with a variable.
+func (v Variable) check() error {
+	name := v.Name
 	if plain := strings.TrimPrefix(name, "$"); plain != name && isVariable(plain) {
-		return "", wrong(beginning(name)+" has a $ in front", "write the name of the variable alone")
+		return wrong(beginning(name)+" has a $ in front", "write the name of the variable alone")
 	}
 	if strings.TrimSpace(name) != name {
-		return "", wrong(beginning(strings.TrimSpace(name))+" has spaces around it", "write NAME=VALUE without any")
+		return wrong(beginning(strings.TrimSpace(name))+" has spaces around it", "write NAME=VALUE without any")
 	}
 	if !isVariable(name) {
-		return "", wrong(beginning(name)+" is not the name of a variable",
+		return wrong(beginning(name)+" is not the name of a variable",
 			"a name has letters, digits and _, and does not begin with a digit")
 	}
 	if strings.HasPrefix(strings.ToUpper(name), "ROUSE_") {
-		return "", wrong(show(name)+" is one of the names that rouse sets itself", "choose a name that does not begin with ROUSE_")
+		return wrong(show(name)+" is one of the names that rouse sets itself", "choose a name that does not begin with ROUSE_")
 	}
-	if strings.ContainsRune(value, 0) {
-		return "", wrong("the value of "+name+" has a NUL in it", "write it without")
+	if strings.ContainsRune(v.Value.Reveal(), 0) {
+		return wrong("the value of "+show(name)+" has a NUL in it", "write it without")
 	}
-	return raw, nil
+	return nil
 }
 
 // beginning shows enough of a name to find it, and not all of a password that somebody
@@ -121,22 +131,30 @@ func isVariable(s string) bool {
 }
 
 // parseEnvs reads all of them.
-func parseEnvs(raw []string) ([]string, Problems) {
+func parseEnvs(raw []string) ([]Variable, Problems) {
 	var problems Problems
-	var names, env []string
+	var env []Variable
 	for _, one := range raw {
-		entry, err := parseEnv(one)
+		v, err := parseEnv(one)
 		if err != nil {
 			problems.add("", err)
 			continue
 		}
-		name, _, _ := strings.Cut(entry, "=")
-		if slices.Contains(names, name) {
-			problems.add("", wrong(show(name)+" is given twice", "write it once"))
-		}
-		names, env = append(names, name), append(env, entry)
+		env = append(env, v)
 	}
+	problems.addTwice("", env)
 	return env, problems
+}
+
+// addTwice records variables that are given more than once.
+func (p *Problems) addTwice(where string, env []Variable) {
+	var names []string
+	for _, v := range env {
+		if slices.Contains(names, v.Name) {
+			p.add(where, wrong(show(v.Name)+" is given twice", "write it once"))
+		}
+		names = append(names, v.Name)
+	}
 }
 
 const maxBanner = 256 // bytes of a banner that are compared

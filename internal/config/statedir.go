@@ -12,8 +12,8 @@ import (
 // StateDir returns the directory for what must survive a crash. One that the Config
 // names is taken as it is. The default is a directory of the service manager or of the
 // user (systemd.exec(5) on StateDirectory=, and the XDG Base Directory Specification),
-// and in it a folder for the listener when there is one route: several rouses with one
-// target each run side by side. It only asks getenv, and looks at nothing on disk.
+// and in it a folder for the first listener: several rouses run side by side, and one that gets
+// more listeners finds what it knew. It only asks getenv, and looks at nothing on disk.
 func (c Config) StateDir(getenv func(string) string) (string, error) {
 	if c.State != "" {
 		return c.State, nil
@@ -23,7 +23,7 @@ func (c Config) StateDir(getenv func(string) string) (string, error) {
 		return "", errors.New("finding the state directory: no variable of the environment names one by its whole path " +
 			"(" + stateVariables(runtime.GOOS) + "); name one with --state-dir")
 	}
-	if len(c.Routes) != 1 {
+	if len(c.Routes) == 0 {
 		return base, nil
 	}
 	return filepath.Join(base, listenerFolder(c.Routes[0].Listen)), nil

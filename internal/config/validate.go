@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -85,11 +86,10 @@ func (h Hooks) validate(p *Problems, where string) {
 	if len(h.Status) > 0 {
 		p.add(where+".status", checkCommand(h.Status))
 	}
-	_, problems := parseEnvs(h.Env)
-	for _, problem := range problems {
-		problem.Where = where + ".env"
-		*p = append(*p, problem)
+	for i, v := range h.Env {
+		p.add(fmt.Sprintf("%s.env[%d]", where, i), v.check())
 	}
+	p.addTwice(where+".env", h.Env)
 }
 
 // checkCommand checks the path of a program and its arguments.
@@ -132,28 +132,60 @@ func (b Probe) validate(p *Problems, where string) {
 	}
 }
 
+// mostRoutes bounds what one rouse listens on: each listener costs descriptors of its own.
+const mostRoutes = 1024
+
 // validateRoutes checks that each listener is one listener and leads to a target.
 func (c *Config) validateRoutes(p *Problems, targets map[string]Backend) {
-	seen := map[netip.AddrPort]bool{}
+	if len(c.Routes) > mostRoutes {
+		p.add("routes", wrong(fmt.Sprintf("there are %d", len(c.Routes)), fmt.Sprintf("one rouse listens on at most %d ports", mostRoutes)))
+		return
+	}
+	byPort := map[uint16][]netip.Addr{}
+	for _, r := range c.Routes {
+		byPort[r.Listen.Port()] = append(byPort[r.Listen.Port()], r.Listen.Addr())
+	}
+	var seen []netip.AddrPort
 	for i, r := range c.Routes {
 		where := fmt.Sprintf("routes[%d]", i)
-		if !r.Listen.Addr().IsValid() {
-			p.add(where+".listen", wrong("missing", "write an IP address and port"))
-		} else if err := checkUnicast(r.Listen.Addr(), show(r.Listen.Addr().String())); err != nil {
-			p.add(where+".listen", err)
-		}
-		if r.Listen.Addr().Is4In6() {
-			p.add(where+".listen", wrong(r.Listen.String()+" is not in its plain form", "write the IPv4 address"))
-		}
-		if seen[r.Listen] && r.Listen.Port() != 0 {
-			p.add(where+".listen", wrong(r.Listen.String()+" is the listener of another route too", "each needs its own"))
-		}
-		seen[r.Listen] = true
+		p.add(where+".listen", checkListen(r.Listen, seen))
+		seen = append(seen, r.Listen)
 		backend, known := targets[r.Target]
 		if !known {
 			p.add(where+".target", wrong("there is no target "+show(r.Target), "write the name of one"))
-		} else {
-			p.add(where+".listen", checkLoop(r.Listen, backend))
+			continue
+		}
+		backend.Port = cmp.Or(r.Port, backend.Port)
+		for _, addr := range byPort[backend.Port] {
+			p.add(where+".listen", checkLoop(netip.AddrPortFrom(addr, backend.Port), backend))
 		}
 	}
 }
+
+// checkListen refuses what nobody can listen on, and what would take the place of a listener before it.
+func checkListen(listen netip.AddrPort, before []netip.AddrPort) error {
+	switch {
+	case !listen.Addr().IsValid():
+		return wrong("missing", "write an IP address and port")
+	case listen.Addr().Is4In6():
+		return wrong(listen.String()+" is not in its plain form", "write the IPv4 address")
+	}
+	if err := checkUnicast(listen.Addr(), show(listen.Addr().String())); err != nil {
+		return err
+	}
+	for _, other := range before {
+		if listen.Port() == 0 || other.Port() != listen.Port() {
+			continue
+		}
+		if other == listen {
+			return wrong(listen.String()+" is the listener of another route too", "each needs its own")
+		}
+		if covers(other.Addr(), listen.Addr()) || covers(listen.Addr(), other.Addr()) {
+			return wrong(listen.String()+" and "+other.String()+" are in each other's way", "one of them stands for every address of this machine")
+		}
+	}
+	return nil
+}
+
+// covers reports whether a listener on all takes the connections to one: on :: it takes those of IPv4 as well.
+func covers(all, one netip.Addr) bool { return all.IsUnspecified() && (all.Is6() || one.Is4()) }

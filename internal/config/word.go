@@ -19,7 +19,7 @@ func parseName(raw string) (string, error) {
 			}
 			return '-'
 		}, raw)
-		return "", wrong(show(raw)+" has a character that no name of a target has",
+		return "", wrong(show(raw)+" has a character that no name has",
 			"write letters, digits and . _ : - [ ] @ %, for example "+shorten(plain))
 	}
 	if raw == "" {

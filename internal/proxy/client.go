@@ -56,14 +56,14 @@ func (l *Listener) handle(accepting, serving context.Context, conn net.Conn) {
 // doubt, and the client goes back to waiting.
 func (l *Listener) connect(ctx context.Context, c *client, hold *target.Hold) error {
 	for attempt := 0; ; attempt++ {
-		if c.backend = hold.TakeConn(); c.backend != nil {
+		if c.backend = l.opts.takeConn(hold); c.backend != nil {
 			return nil
 		}
 		if err := rest(ctx, attempt); err != nil {
 			return fmt.Errorf("%w; the last try: %w", err, c.trouble)
 		}
 		dialing, cancel := context.WithTimeout(ctx, dialTimeout)
-		conn, err := l.opts.Dial(dialing, hold.Address())
+		conn, err := l.opts.Dial(dialing, l.opts.address(hold))
 		cancel()
 		switch {
 		case err == nil:
@@ -73,7 +73,7 @@ func (l *Listener) connect(ctx context.Context, c *client, hold *target.Hold) er
 			return context.Cause(ctx)
 		}
 		c.suspect(err)
-		if errors.Is(err, probe.ErrCannotAsk) {
+		if errors.Is(err, probe.ErrCannotAsk) || !l.opts.blames(attempt+1) {
 			continue // nothing is known against the target
 		}
 		if err := hold.Suspect(ctx); err != nil {

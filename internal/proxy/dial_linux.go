@@ -24,10 +24,10 @@ func (g *guest) dial() {
 		g.at.loop.Disarm(&g.wait.timer)
 		g.wait.dialed = g.at.loop.Clock()
 	}
-	if conn := g.hold.TakeConn(); conn != nil && g.takeOver(conn) == nil {
+	if conn := g.at.door.opts.takeConn(&g.hold); conn != nil && g.takeOver(conn) == nil {
 		return
 	}
-	address := g.hold.Address()
+	address := g.address()
 	to, err := g.at.door.opts.Direct(address)
 	switch {
 	case err != nil:
@@ -39,6 +39,9 @@ func (g *guest) dial() {
 	}
 }
 
+// address is where the guest is to be connected to.
+func (g *guest) address() string { return g.at.door.opts.address(&g.hold) }
+
 // takeOver uses a connection that exists. An error says that it could not be had; it is closed then.
 func (g *guest) takeOver(conn net.Conn) error {
 	tcp, ok := conn.(*net.TCPConn)
@@ -49,7 +52,7 @@ func (g *guest) takeOver(conn net.Conn) error {
 	fd, err := loop.Steal(tcp)
 	if err != nil {
 		_ = conn.Close() // closed already, or no descriptor was to be had
-		return fmt.Errorf("taking a connection to %s over: %w", g.hold.Address(), err)
+		return fmt.Errorf("taking a connection to %s over: %w", g.address(), err)
 	}
 	g.back, g.tag = int32(fd), 1
 	if err := g.at.loop.Watch(fd, g.token, int(g.tag), relay.LinkEvents); err != nil {
@@ -117,11 +120,11 @@ func (g *guest) again() {
 		g.wait.dialed = g.at.loop.Clock() - dialBeat
 	}
 	g.at.release.lost(g)
-	to, err := g.at.door.opts.Direct(g.hold.Address())
+	to, err := g.at.door.opts.Direct(g.address())
 	switch {
 	case g.at.loop.Clock()-g.wait.dialed >= dialTimeout:
 		g.drop()
-		g.failed(fmt.Errorf("dialing %s: no answer within %v", g.hold.Address(), dialTimeout))
+		g.failed(fmt.Errorf("dialing %s: no answer within %v", g.address(), dialTimeout))
 	case err != nil:
 		g.drop()
 		g.failed(err)
@@ -197,10 +200,10 @@ func (g *guest) answeredBy(tag int8, events loop.Events) {
 		}
 	}
 	g.dropOlder()
-	if to, _ := g.at.door.opts.Direct(g.hold.Address()); loop.LocalAddr(int(g.back)) == to {
+	if to, _ := g.at.door.opts.Direct(g.address()); loop.LocalAddr(int(g.back)) == to {
 		loop.Reset(int(g.back)) // what lingers would keep the target from its own port
 		g.back = -1
-		g.failed(fmt.Errorf("connecting to %s: nobody listens there: %w", g.hold.Address(), unix.ECONNREFUSED))
+		g.failed(fmt.Errorf("connecting to %s: nobody listens there: %w", g.address(), unix.ECONNREFUSED))
 		return
 	}
 	g.connected(events)
@@ -215,7 +218,7 @@ func (g *guest) attemptFailed(tag int8, err error) {
 				fd = a.fd
 			}
 		}
-		err = fmt.Errorf("connecting to %s: %w", g.hold.Address(), orReset(loop.SocketError(int(fd))))
+		err = fmt.Errorf("connecting to %s: %w", g.address(), orReset(loop.SocketError(int(fd))))
 	}
 	g.drop()
 	g.failed(probe.Blame(err))
@@ -275,7 +278,7 @@ func (g *guest) failed(err error) {
 	switch {
 	case g.patience() <= 0:
 		g.refuse(fmt.Errorf("%w; the last try: %w", errPatience, err))
-	case errors.Is(err, probe.ErrCannotAsk):
+	case errors.Is(err, probe.ErrCannotAsk) || !g.at.door.opts.blames(w.attempts):
 		g.rest(resting)
 	case w.attempts > 1: // the target is believed ready again and again, and is not
 		g.rest(doubting)

@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/netip"
 	"runtime/debug"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -54,6 +55,7 @@ type Dialer func(ctx context.Context, address string) (net.Conn, error)
 // Options describe a listener. Target, Dial, Slots and Events are needed; Direct too where there are Loops.
 type Options struct {
 	Target      Waker
+	Port        uint16 // dialled at the target's host, wherever that is; 0: the target's address as it is
 	Dial        Dialer
 	Slots       *gate.Slots
 	Patience    time.Duration // longest wait of one client, all in all; 15m when 0
@@ -69,6 +71,36 @@ type Options struct {
 	// Direct returns where to connect to for an address, if that needs no name to be resolved; else the zero AddrPort.
 	Direct func(address string) (netip.AddrPort, error)
 }
+
+// address returns where the clients of this listener are connected to once they hold the target.
+func (o *Options) address(h *target.Hold) string {
+	if o.Port == 0 {
+		return h.Address()
+	}
+	host, _, err := net.SplitHostPort(h.Address())
+	if err != nil {
+		return h.Address() // the dial says what is wrong with it
+	}
+	return net.JoinHostPort(host, strconv.Itoa(int(o.Port)))
+}
+
+// takeConn returns the connection that proved the target ready, if the hold has one and it leads to where this listener's
+// clients want to go. It is closed if it leads to another port.
+func (o *Options) takeConn(h *target.Hold) net.Conn {
+	conn := h.TakeConn()
+	if conn != nil && o.Port != 0 {
+		_ = conn.Close()
+		return nil
+	}
+	return conn
+}
+
+// blameEvery is how many dials to a port that the probe does not ask may fail for each time that the target is asked.
+const blameEvery = 10
+
+// blames says whether the target is to be asked after so many dials in a row have failed. A port of the listener's own may
+// not be served, or not yet, while the target is up: then to ask again and again would only shut the door for others.
+func (o *Options) blames(failures int) bool { return o.Port == 0 || failures%blameEvery == 1 }
 
 // A Listener serves the clients of one route.
 type Listener struct {

@@ -64,6 +64,8 @@ type options struct {
 	clients  int // slots
 	listener func(net.Listener) net.Listener
 	dial     Dialer // prober's when nil
+	port     uint16
+	patience time.Duration
 }
 
 func open(t *testing.T, tw *town, o options) *town {
@@ -110,7 +112,7 @@ func open(t *testing.T, tw *town, o options) *town {
 	if o.dial == nil {
 		o.dial = prober.Dial
 	}
-	listener := New(Options{Target: tw.target, Dial: o.dial, Slots: gate.NewSlots(o.clients), Events: events, Logger: logger})
+	listener := New(Options{Target: tw.target, Port: o.port, Patience: o.patience, Dial: o.dial, Slots: gate.NewSlots(o.clients), Events: events, Logger: logger})
 	tw.lives.Go(func() { tw.closed <- listener.Serve(accepting, serving, ln) })
 	t.Cleanup(tw.leave)
 	return tw

@@ -35,9 +35,9 @@ var mutations = []mutation{
 	{guard: "who is let in is not counted", file: "internal/target/requests.go", old: "	s.door.admit(s.queue.len())\n", new: "", catcher: "TestAskWakesAndIsAnswered"},
 	{guard: "the start does not wait for the disk", file: "internal/target/operate.go", old: "	j.awaitSave(ctx)\n	res =", new: "	res =", catcher: "TestStartWaitsForASlowDisk"},
 	{guard: "a late timer is believed after a freeze", file: "internal/target/timer.go", old: "if !s.late && overdue > lateTimer {", new: "if false {", catcher: "TestClientOfAResumedMachineIsSeenBeforeTheQuestion"},
-	{guard: "a stop is believed while the driver says that it runs", file: "internal/target/operate.go", old: "		if running {\n			return errors.New(\"its driver says that it still runs\")\n		}\n", new: "		_ = running\n", catcher: "TestStopIsNotOverWhileTheDriverSaysItRuns"},
-	{guard: "a stop is believed while somebody answers", file: "internal/target/operate.go", old: "	return fmt.Errorf(\"%w at %s\", errStillUp, j.call.Address)", new: "	return nil", catcher: "TestBrokenAppIsNotTakenForASleepingOne"},
-	{guard: "what the last rouse began is begun again", file: "internal/target/operate.go", old: "past != nil && past.Err == nil {", new: "past != nil && false {", catcher: "TestStopOfADeadRouseIsVerifiedAndNotBegunAgain"},
+	{guard: "a stop is believed while the driver says that it runs", file: "internal/target/stop.go", old: "		if running {\n			return errors.New(\"its driver says that it still runs\")\n		}\n", new: "		_ = running\n", catcher: "TestStopIsNotOverWhileTheDriverSaysItRuns"},
+	{guard: "a stop is believed while somebody answers", file: "internal/target/stop.go", old: "	return fmt.Errorf(\"%w at %s\", errStillUp, j.call.Address)", new: "	return nil", catcher: "TestBrokenAppIsNotTakenForASleepingOne"},
+	{guard: "what the last rouse began is begun again", file: "internal/target/stop.go", old: "past != nil && past.Err == nil {", new: "past != nil && false {", catcher: "TestStopOfADeadRouseIsVerifiedAndNotBegunAgain"},
 	{guard: "the record forgets that it is in use", file: "internal/target/record.go", old: "s.record.InUse = s.machine.held > 0", new: "s.record.InUse = false", catcher: "TestCrashWithFastHoldsOnlyGivesAFullCooldown"},
 	{guard: "the address of the last run is used again", file: "internal/target/record.go", old: "time.Now(), \"\"\n", new: "time.Now(), s.record.Address\n", catcher: "TestAddressOfTheLastRunIsNotUsedAgain"},
 	{guard: "a record is not written at the end", file: "internal/target/recorder.go", old: "		case <-w.quit:\n			w.write()\n", new: "		case <-w.quit:\n", catcher: "TestRecordKnowsOfAHoldGivenBackInTheLastMoment"},
@@ -54,6 +54,9 @@ var mutations = []mutation{
 	{guard: "a client that is not served sees a clean end (loops)", file: "internal/proxy/end_linux.go", old: "	loop.Reset(int(g.fd))\n", new: "	loop.Close(int(g.fd))\n", catcher: "TestLoopUnservedAreToldAtOnceWhenRouseEnds"},
 	{guard: "a hold is never given back (goroutines)", file: "internal/proxy/client.go", old: "		defer hold.Release()\n", new: "", catcher: "TestLeavingWaitersDoNotKeepItAwake|TestAsleepIsWokenAndServedByteForByte"},
 	{guard: "a hold is never given back (loops)", file: "internal/proxy/end_linux.go", old: "	if g.held {\n		g.hold.Release()\n	}\n", new: "", catcher: "TestLoopAsleepIsWokenAndServedByteForByte"},
+	{guard: "a client of another port gets the connection to the port of the probe", file: "internal/proxy/listener.go", old: "	if conn != nil && o.Port != 0 {\n", new: "	if false {\n", catcher: "TestAPortThatListensLateIsWaitedForAndOneThatNeverDoesEndsInReset"},
+	{guard: "a client of another port is led to the port of the probe", file: "internal/proxy/listener.go", old: "	if o.Port == 0 {\n		return h.Address()", new: "	if true {\n		return h.Address()", catcher: "TestAPortThatListensLateIsWaitedForAndOneThatNeverDoesEndsInReset"},
+	{guard: "a port that is not served shuts the door of the target again and again", file: "internal/proxy/listener.go", old: "return o.Port == 0 || failures%blameEvery == 1 }", new: "return true }", catcher: "TestAPortThatListensLateIsWaitedForAndOneThatNeverDoesEndsInReset"},
 	{guard: "a slot is never given back", file: "internal/proxy/end_linux.go", old: "	g.at.door.opts.Slots.Release()\n", new: "", catcher: "TestLoopQueueOutsideIsServed"},
 	{guard: "one EMFILE ends the door", file: "internal/proxy/doorman_linux.go", old: "	m.loop.Arm(&m.timer, m.pause)\n", new: "", catcher: "TestLoopAcceptErrorsHealWithoutSpinning"},
 	{guard: "a client that leaves while it waits is not seen", file: "internal/proxy/guest_linux.go", old: "peek.FD(g.fd).Gone(); err != nil {", new: "peek.FD(g.fd).Gone(); false {", catcher: "TestLoopLeavingWaitersDoNotKeepItAwake"},
@@ -80,7 +83,9 @@ var mutations = []mutation{
 	{guard: "the result of another run is taken for this one", file: "internal/driver/exec/outcome.go", old: "o.Event == \"\" || o.Epoch != op.Epoch || stale {", new: "o.Event == \"\" || stale {", catcher: "TestNextRouseLearnsHowTheHookOfAKilledOneEnded"},
 	{guard: "what a killed keeper has written is not read", file: "internal/driver/exec/kept.go", old: "case err == nil && o.PID != 0 && o.PID == k.pid && o.Event == k.event:", new: "case false:", catcher: "TestKeeperThatIsKilledBeforeItTellsItsResultHasWrittenIt"},
 	{guard: "the stop of an earlier run is taken for that of this one", file: "internal/driver/exec/outcome.go", old: "stale := o.Event ==", new: "stale := false && o.Event ==", catcher: "TestStopOfARunThatWasFoundLaterIsNotTakenForDone"},
-	{guard: "a stranger keeps a target from being stopped", file: "internal/target/operate.go", old: "	if j.lost {\n		return nil\n	}\n", new: "", catcher: "TestStrangerDoesNotKeepATargetThatMovesFromBeingStopped"},
+	{guard: "a stranger keeps a target from being stopped", file: "internal/target/stop.go", old: "	if j.lost {\n		return nil\n	}\n", new: "", catcher: "TestStrangerDoesNotKeepATargetThatMovesFromBeingStopped"},
+
+	{guard: "a client is let in while a stop hook still runs", file: "internal/target/stop.go", old: "	if err != nil {\n		j.outlast(ctx)\n	}\n", new: "", catcher: "TestClientIsNotLetInWhileAStopActionMayStillAct"},
 
 	// Peers that vanish.
 	{guard: "a peer that has vanished is never noticed", file: "internal/relay/patrol_linux.go", old: "gone && err == nil {", new: "gone && err != nil {", catcher: "TestPatrolFailsALinkWhosePeerHasVanished"},

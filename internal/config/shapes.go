@@ -1,0 +1,69 @@
+package config
+
+import (
+	"reflect"
+
+	"go.yaml.in/yaml/v4"
+)
+
+// decode reads targets by name.
+func (all *NamedTargets) decode(d *decoder, n *yaml.Node, _ mark) {
+	d.pairs(n, func(name Text, value *yaml.Node) {
+		t := NamedTarget{Name: name}
+		d.decode(reflect.ValueOf(&t.Entry).Elem(), value, name.at)
+		*all = append(*all, t)
+	})
+}
+
+// decode reads ports by name.
+func (all *NamedPorts) decode(d *decoder, n *yaml.Node, _ mark) {
+	d.pairs(n, func(name Text, value *yaml.Node) {
+		p := NamedPort{Name: name}
+		d.decode(reflect.ValueOf(&p.Ports).Elem(), value, name.at)
+		*all = append(*all, p)
+	})
+}
+
+// decode reads variables by name. Nothing of their values is shown, whatever is wrong.
+func (all *Variables) decode(d *decoder, n *yaml.Node, _ mark) {
+	d.private++
+	defer func() { d.private-- }()
+	d.pairs(n, func(name Text, value *yaml.Node) {
+		v := VariableEntry{Name: name}
+		switch {
+		case value.Kind == yaml.MappingNode:
+			v.decodeFile(d, value, name.at)
+		case isNull(value):
+		default:
+			d.decode(reflect.ValueOf(&v.Value).Elem(), value, name.at)
+		}
+		*all = append(*all, v)
+	})
+}
+
+// variableFile is the value of a variable that stands in a file.
+type variableFile struct {
+	// Path of a file whose text is the value, without one line end at its end.
+	File Path `yaml:"file" missing:"write file: and a path, or the value itself"`
+}
+
+func (v *VariableEntry) decodeFile(d *decoder, n *yaml.Node, at mark) {
+	var f variableFile
+	d.decode(reflect.ValueOf(&f).Elem(), n, at)
+	v.File = Text(f.File)
+}
+
+// decode reads a probe: one value, or keys.
+func (p *ProbeEntry) decode(d *decoder, n *yaml.Node, at mark) {
+	if n.Kind == yaml.ScalarNode {
+		p.setShort(d, d.text(n))
+		return
+	}
+	d.mapping(reflect.ValueOf(p).Elem(), n, at)
+}
+
+// setShort takes the probe from one value. All else is as it is by default.
+func (p *ProbeEntry) setShort(d *decoder, short Text) {
+	d.fill(reflect.ValueOf(p).Elem(), short.at, map[string]bool{"kind": true})
+	p.short = short
+}

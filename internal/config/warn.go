@@ -1,0 +1,114 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// doubt notes what may not have been meant.
+func (b *builder) doubt(at mark, err error) { b.doubts = append(b.doubts, finding{at, err}) }
+
+// secretName matches what people call variables that hold secrets.
+var secretName = regexp.MustCompile(`(?i)(^|_)(token|secret|key|credentials?|auth)s?(_|$)|pass(word|wd|phrase)?|apikey`)
+
+// secretPlace matches names of variables that say where a secret is, or whose.
+var secretPlace = regexp.MustCompile(`(?i)_(id|file|path|dir|name|url)$`)
+
+// doubtLiteral looks at a value that stands in the file itself.
+func (b *builder) doubtLiteral(e VariableEntry) {
+	if e.Value.variable == "" && e.Value.raw != "" && e.Name.at.source.Public && secretName.MatchString(e.Name.raw) && !secretPlace.MatchString(e.Name.raw) {
+		b.doubt(e.Name.at, wrong("other users of this machine can read this file, and "+show(e.Name.raw)+" looks like a secret",
+			"chmod 600 "+e.Name.at.source.Name+", or write file: and a path"))
+	}
+}
+
+// warn looks for what is right and may not have been meant.
+func (b *builder) warn() {
+	led := map[string]bool{}
+	for _, r := range b.config.Routes {
+		led[r.Target] = true
+	}
+	for i, t := range b.config.Targets {
+		if !led[t.Name] {
+			b.doubt(b.made[i].at, wrong("no listener leads to the target "+show(t.Name)+", so nobody can wake it", "write one below listeners:"))
+		}
+		b.warnPaths(i)
+		for j := range i {
+			b.warnTwins(j, i)
+		}
+	}
+	var last mark
+	for i, r := range b.config.Routes {
+		if at := b.heard[i].at; at != last {
+			last = at
+			b.warnPublic(r.Listen, at)
+		}
+	}
+}
+
+// warnPaths finds hooks that depend on where rouse is started.
+func (b *builder) warnPaths(i int) {
+	t := b.config.Targets[i]
+	for _, h := range []struct {
+		name string
+		argv []string
+	}{{"hooks.start", t.Hooks.Start}, {"hooks.stop", t.Hooks.Stop}, {"hooks.status", t.Hooks.Status}, {"probe.command", t.Probe.Command}} {
+		if len(h.argv) > 0 {
+			at, _ := nearestPath(b.places, fmt.Sprintf("targets[%d].%s", i, h.name))
+			b.doubtPath(h.argv[0], at)
+		}
+	}
+}
+
+// doubtPath finds a path that depends on where rouse is started.
+func (b *builder) doubtPath(path string, at mark) {
+	if !strings.HasPrefix(path, "/") && !strings.Contains(path, `:\`) {
+		b.doubt(at, wrong(show(path)+" begins where rouse is started, not at this file", "write the whole path"))
+	}
+}
+
+// warnTwins finds two names of one thing: each would stop it under the clients of the other.
+func (b *builder) warnTwins(i, j int) {
+	x, y := b.config.Targets[i], b.config.Targets[j]
+	names := show(x.Name) + " and " + show(y.Name)
+	switch {
+	case x.Backend == y.Backend:
+		b.doubt(b.made[j].at, wrong("the targets "+names+" have the same backend, so each would stop it under the other's clients",
+			"write one target, with several listeners"))
+	case slices.Equal(x.Hooks.Start, y.Hooks.Start) && slices.Equal(x.Hooks.Stop, y.Hooks.Stop) && sameEnv(x.Hooks.Env, y.Hooks.Env):
+		b.doubt(b.made[j].at, wrong("the targets "+names+" have the same hooks, so each may stop the other",
+			"this is right only if the hooks go by ROUSE_TARGET or ROUSE_ADDRESS"))
+	}
+}
+
+func sameEnv(x, y []Variable) bool {
+	return slices.EqualFunc(x, y, func(x, y Variable) bool { return x.Entry() == y.Entry() })
+}
+
+// shared is 100.64.0.0/10, which is behind some carrier or overlay network.
+var shared = netip.MustParsePrefix("100.64.0.0/10")
+
+// warnPublic finds listeners that strangers may reach.
+func (b *builder) warnPublic(listen netip.AddrPort, at mark) {
+	ip := listen.Addr()
+	switch {
+	case ip.IsUnspecified():
+		b.doubt(at, wrong("this listens on every address of this machine, so whoever reaches one of them can wake the target",
+			"write one address, such as that of your own network"))
+	case !ip.IsPrivate() && !ip.IsLoopback() && !ip.IsLinkLocalUnicast() && !shared.Contains(ip):
+		b.doubt(at, wrong(ip.String()+" is a public address, so anybody can wake the target", "keep strangers away with a firewall"))
+	}
+}
+
+// plainError is an error without the path that the message has already.
+func plainError(err error) string {
+	if inner, ok := errors.AsType[*fs.PathError](err); ok {
+		return inner.Err.Error()
+	}
+	return err.Error()
+}

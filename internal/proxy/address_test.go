@@ -1,0 +1,84 @@
+package proxy
+
+import (
+	"errors"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rouse-proxy/rouse/internal/event"
+	"github.com/rouse-proxy/rouse/internal/target"
+)
+
+// other lets a server answer at another port of the machine, from now on.
+func (tw *town) other(t *testing.T, address string) {
+	ln, err := tw.net.Listen(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = ln.Close() })
+	go func() {
+		for {
+			conn, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close()
+				echo(conn)
+			}()
+		}
+	}()
+}
+
+// TestAClientOfAnotherPortWakesTheTargetAndReachesItsPort: the connection that proved the target ready, at the port of the
+// probe, is not given to it and not kept.
+func TestAClientOfAnotherPortWakesTheTargetAndReachesItsPort(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		tw := open(t, &town{boot: 20 * time.Second}, options{port: 22})
+		tw.other(t, "vm:22")
+		if got, err := tw.talk(tw.dial(), "to the other"); got != "to the other" || err != nil {
+			t.Errorf("got %q, %v", got, err)
+		}
+		tw.expect(target.Ready, 1, 0)
+		synctest.Wait()
+		if live := tw.live.Load(); live != 0 {
+			t.Errorf("%d connections to the port of the probe are kept", live)
+		}
+	})
+}
+
+// TestAPortThatListensLateIsWaitedForAndOneThatNeverDoesEndsInReset: the target is up all the while, and holds count.
+func TestAPortThatListensLateIsWaitedForAndOneThatNeverDoesEndsInReset(t *testing.T) {
+	for name, late := range map[string]time.Duration{"late": 3 * time.Minute, "never": 0} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				tw := open(t, &town{boot: 20 * time.Second}, options{port: 22, patience: 4 * time.Minute})
+				if late > 0 {
+					time.AfterFunc(late, func() { tw.other(t, "vm:22") })
+				}
+				began := time.Now()
+				got, err := tw.talk(tw.dial(), "request")
+				if late > 0 && (got != "request" || err != nil || time.Since(began) > late+2*time.Second) {
+					t.Errorf("after %v it got %q, %v", time.Since(began), got, err)
+				}
+				if late == 0 && (!errors.Is(err, syscall.ECONNRESET) || time.Since(began) < 4*time.Minute || time.Since(began) > 5*time.Minute) {
+					t.Errorf("after %v it got %q, %v; want a reset at the end of its patience", time.Since(began), got, err)
+				}
+				tw.expect(target.Ready, 1, 0)
+				asked := 0
+				for _, l := range tw.trace.Lines() {
+					if l.Kind == event.OperationBegun {
+						asked++
+					}
+				}
+				if asked > 40 {
+					t.Errorf("the target was asked %d times in %v", asked, time.Since(began))
+				}
+				time.Sleep(11 * time.Minute)
+				tw.expect(target.Stopped, 1, 1)
+			})
+		})
+	}
+}
