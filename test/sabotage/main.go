@@ -149,7 +149,7 @@ func (r runner) try(ctx context.Context, n int, m mutation) verdict {
 func (r runner) args(overlay string, m mutation) []string {
 	args := []string{"test", "-overlay=" + overlay, "-count=1", "-failfast", "-timeout=90s", "-vet=off"}
 	if !r.all && m.catcher != "" {
-		args = append(args, "-run=^("+m.catcher+")$", "-timeout=30s") // some catch by hanging
+		args = append(args, "-run=^("+m.catcher+")$", "-timeout=20s") // some catch by hanging
 	}
 	return append(args, "./"+m.dir())
 }
