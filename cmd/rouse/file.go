@@ -119,9 +119,12 @@ func read(path string) (*config.Loaded, error) {
 	if err != nil {
 		return nil, err
 	}
-	if problems := app.InspectHooks(loaded.Config); len(problems) > 0 {
-		return nil, loaded.Place(problems)
+	problems, doubts := app.InspectFiles(loaded.Files)
+	problems = append(problems, loaded.Place(app.InspectHooks(loaded.Config))...)
+	if len(problems) > 0 {
+		return nil, problems
 	}
+	loaded.Warnings = append(loaded.Warnings, doubts...)
 	return loaded, nil
 }
 

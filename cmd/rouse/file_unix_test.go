@@ -127,3 +127,26 @@ func TestAProblemOnThisMachineIsToldOfAFile(t *testing.T) {
 		}
 	}
 }
+
+// TestAFileThatAnybodyMayReplaceIsRefused: it says which programs are run, as ./rouse.yaml does in whatever folder one is.
+func TestAFileThatAnybodyMayReplaceIsRefused(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	write(t, s.dir, "rouse.yaml", "state-dir: state\ntargets:\n"+s.entryOf("web", "")+"listeners:\n- {listen: 127.0.0.1:0, target: web}\n")
+	open := s.path("open")
+	if err := os.Mkdir(open, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(open, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(s.path("rouse.yaml"), open+"/rouse.yaml"); err != nil {
+		t.Fatal(err)
+	}
+	for _, command := range []string{"run", "check"} {
+		got := rouse(t, open, command)
+		if want := "can be replaced by anyone"; got.code != exitUsage || !strings.Contains(got.stderr, want) {
+			t.Errorf("%s exits with %d and says %s, want %q", command, got.code, oneLine(got.stderr), want)
+		}
+	}
+}

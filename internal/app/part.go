@@ -138,6 +138,20 @@ func DoubtHooks(cfg *config.Config) config.Problems {
 	return doubts
 }
 
+// InspectFiles finds who else could put another file in the place of one of the config, which says what programs are run.
+func InspectFiles(files []string) (problems, doubts config.Problems) {
+	for _, file := range files {
+		warnings, err := exec.Guard(file)
+		if err != nil {
+			problems = append(problems, config.Problem{Where: file, Text: err.Error()})
+		}
+		for _, w := range warnings {
+			doubts = append(doubts, config.Problem{Where: file, Text: w})
+		}
+	}
+	return problems, doubts
+}
+
 // eachHook calls f with the path in cfg of each command that is there, and the program.
 func eachHook(cfg *config.Config, f func(path, program string)) {
 	for i, t := range cfg.Targets {
