@@ -73,7 +73,7 @@ func (l *Listener) connect(ctx context.Context, c *client, hold *target.Hold) er
 			return context.Cause(ctx)
 		}
 		c.suspect(err)
-		if errors.Is(err, probe.ErrCannotAsk) || !l.opts.blames(attempt+1) {
+		if errors.Is(err, probe.ErrCannotAsk) || !l.opts.blames() {
 			continue // nothing is known against the target
 		}
 		if err := hold.Suspect(ctx); err != nil {
