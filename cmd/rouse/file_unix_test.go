@@ -119,6 +119,9 @@ func TestAProblemOnThisMachineIsToldOfAFile(t *testing.T) {
 	if want := "another program listens there"; got.code != exitFailed || !strings.Contains(got.stderr, want) {
 		t.Errorf("it exits with %d and says %s, want %q", got.code, oneLine(got.stderr), want)
 	}
+	if strings.Contains(got.stderr, "--") || !strings.Contains(got.stderr, "(listen)") {
+		t.Errorf("it names a flag that rouse run does not have: %s", oneLine(got.stderr))
+	}
 	write(t, s.dir, "rouse.yaml", strings.Replace(text, s.path("stop.sh"), s.path("none.sh"), 1))
 	for _, command := range []string{"run", "check"} {
 		got := rouse(t, s.dir, command)
