@@ -122,7 +122,7 @@ func (t Text) unread() Text { return Text{at: t.at, given: true, bad: true} }
 func (t *Text) keep() {
 	t.at.private = true
 	if t.at.source != nil {
-		t.at.source.hide(lines{t.at.line, t.at.line})
+		t.at.source.hide(stretch{t.at.line, t.at.column, t.at.line})
 	}
 }
 

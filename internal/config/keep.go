@@ -2,7 +2,6 @@ package config
 
 import (
 	"math"
-	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
@@ -17,15 +16,24 @@ type keeper struct {
 	text   string
 }
 
-// lines are those from the first to the last.
-type lines struct{ first, last int }
+// A stretch of a file goes from a column of its first line to the end of its last.
+type stretch struct{ first, column, last int }
 
-// hide keeps what stands on some lines from being shown, whatever is said about them.
-func (s *Source) hide(l lines) { s.hidden = append(s.hidden, l) }
+// hide keeps a stretch from being shown, whatever is said about its lines.
+func (s *Source) hide(hidden stretch) { s.hidden = append(s.hidden, hidden) }
 
-// hides reports whether a line is among those.
-func (s *Source) hides(line int) bool {
-	return slices.ContainsFunc(s.hidden, func(l lines) bool { return l.first <= line && line <= l.last })
+// shown is how many characters of a line may be shown.
+func (s *Source) shown(line int) int {
+	most := math.MaxInt
+	for _, h := range s.hidden {
+		switch {
+		case line == h.first:
+			most = min(most, h.column-1)
+		case h.first < line && line <= h.last:
+			return 0
+		}
+	}
+	return most
 }
 
 // newKeeper returns the keeper of a document.
@@ -45,7 +53,7 @@ func (k *keeper) follow(n, next *yaml.Node) {
 }
 
 // keep keeps a value from being shown.
-func (k *keeper) keep(n *yaml.Node) { k.source.hide(lines{n.Line, k.lastLine(n)}) }
+func (k *keeper) keep(n *yaml.Node) { k.source.hide(stretch{n.Line, n.Column, k.lastLine(n)}) }
 
 // keepFlow is keep for a list or a mapping that may share its lines.
 func (k *keeper) keepFlow(n *yaml.Node) {

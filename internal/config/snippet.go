@@ -39,7 +39,7 @@ func (m mark) snippet() []string {
 		}
 	}
 	at := min(m.column-1, len(line))
-	text := mask(string(line), m.private || m.source.hides(m.line), at)
+	text := m.unmasked(line, at)
 	if text == "" {
 		return nil
 	}
@@ -51,6 +51,18 @@ func (m mark) snippet() []string {
 	}
 	shown := string(line[from:min(len(line), from+mostShown)])
 	return []string{strings.TrimRight(shown, " "), strings.Repeat(" ", at-from) + "^"}
+}
+
+// unmasked returns what may be shown of the line of a place.
+func (m mark) unmasked(line []rune, at int) string {
+	most := m.source.shown(m.line)
+	if m.private || at >= most {
+		return mask(string(line), true, at)
+	}
+	if most < len(line) {
+		return mask(string(line[:most]), false, at) + "…"
+	}
+	return mask(string(line), false, at)
 }
 
 var (
