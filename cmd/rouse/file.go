@@ -63,11 +63,22 @@ ports, and any number of listeners.
 			if problems, ok := errors.AsType[config.Problems](err); ok {
 				return wrongConfig{loaded.Place(problems), "; nothing was started"}
 			}
-			return err
+			return inKeys(err)
 		},
 	}
 	configFlag(cmd, &path)
 	return cmd
+}
+
+// keys are what a file has in the place of the flags that messages about this machine name.
+var keys = strings.NewReplacer("--state-dir", "state-dir", "--proxy-port", "listen", "--proxy-ip", "listen")
+
+// inKeys lets an error name the keys of a file in the place of flags, which rouse run does not have.
+func inKeys(err error) error {
+	if err == nil {
+		return nil
+	}
+	return errors.New(keys.Replace(err.Error()))
 }
 
 func newCheck() *cobra.Command {
@@ -119,9 +130,12 @@ func read(path string) (*config.Loaded, error) {
 	if err != nil {
 		return nil, err
 	}
-	if problems := app.InspectHooks(loaded.Config); len(problems) > 0 {
-		return nil, loaded.Place(problems)
+	problems, doubts := app.InspectFiles(loaded.Files)
+	problems = append(problems, loaded.Place(app.InspectHooks(loaded.Config))...)
+	if len(problems) > 0 {
+		return nil, problems
 	}
+	loaded.Warnings = append(loaded.Warnings, doubts...)
 	return loaded, nil
 }
 

@@ -119,10 +119,36 @@ func TestAProblemOnThisMachineIsToldOfAFile(t *testing.T) {
 	if want := "another program listens there"; got.code != exitFailed || !strings.Contains(got.stderr, want) {
 		t.Errorf("it exits with %d and says %s, want %q", got.code, oneLine(got.stderr), want)
 	}
+	if strings.Contains(got.stderr, "--") || !strings.Contains(got.stderr, "(listen)") {
+		t.Errorf("it names a flag that rouse run does not have: %s", oneLine(got.stderr))
+	}
 	write(t, s.dir, "rouse.yaml", strings.Replace(text, s.path("stop.sh"), s.path("none.sh"), 1))
 	for _, command := range []string{"run", "check"} {
 		got := rouse(t, s.dir, command)
 		if want := "rouse.yaml:6:"; got.code != exitUsage || !strings.Contains(got.stderr, want) || !strings.Contains(got.stderr, "does not exist\n") {
+			t.Errorf("%s exits with %d and says %s, want %q", command, got.code, oneLine(got.stderr), want)
+		}
+	}
+}
+
+// TestAFileThatAnybodyMayReplaceIsRefused: it says which programs are run, as ./rouse.yaml does in whatever folder one is.
+func TestAFileThatAnybodyMayReplaceIsRefused(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	write(t, s.dir, "rouse.yaml", "state-dir: state\ntargets:\n"+s.entryOf("web", "")+"listeners:\n- {listen: 127.0.0.1:0, target: web}\n")
+	open := s.path("open")
+	if err := os.Mkdir(open, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(open, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(s.path("rouse.yaml"), open+"/rouse.yaml"); err != nil {
+		t.Fatal(err)
+	}
+	for _, command := range []string{"run", "check"} {
+		got := rouse(t, open, command)
+		if want := "can be replaced by anyone"; got.code != exitUsage || !strings.Contains(got.stderr, want) {
 			t.Errorf("%s exits with %d and says %s, want %q", command, got.code, oneLine(got.stderr), want)
 		}
 	}

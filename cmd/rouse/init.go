@@ -61,6 +61,7 @@ func writeInit(cmd *cobra.Command, path string, text []byte) error {
 	}
 	_, err = f.Write(text)
 	if err = errors.Join(err, f.Close()); err != nil {
+		_ = os.Remove(path) // half a config is none
 		return fmt.Errorf("writing the config: %w", err)
 	}
 	fmt.Fprintf(cmd.OutOrStdout(), "wrote %s; next: rouse check --config=%s, then rouse run --config=%s\n", path, path, path)

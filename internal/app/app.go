@@ -154,7 +154,7 @@ func (a *App) listen() error {
 		}
 		a.onClose(func() error { _ = ln.Close(); return nil }) // Serve has closed it in the ordinary course
 		a.listeners = append(a.listeners, &listener{ln, r.Target, proxy.New(proxy.Options{
-			Target: p.target, Port: r.Port, Dial: p.prober.Dial, Slots: a.slots,
+			Target: p.target, Port: r.Port, Blame: p.blame, Dial: p.prober.Dial, Slots: a.slots,
 			Patience: p.patience(), ReleaseRate: p.cfg.ReleaseRate, Events: a.events, Logger: a.logger,
 			Loops: a.loops, Spare: spareDials(len(a.cfg.Routes)), Direct: (&guide{app: a}).direct,
 		})})

@@ -59,7 +59,7 @@ func (a *App) openLoops() error {
 func (a *App) tellUnpaced() {
 	for _, t := range a.cfg.Targets {
 		if t.ReleaseRate > 0 {
-			a.logger.Warn("--release-rate does nothing on this system: all who wait are let through at once", "target", t.Name)
+			a.logger.Warn("a release rate does nothing on this system: all who wait are let through at once", "target", t.Name)
 		}
 	}
 }

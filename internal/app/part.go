@@ -15,6 +15,7 @@ import (
 	"github.com/rouse-proxy/rouse/internal/driver"
 	"github.com/rouse-proxy/rouse/internal/driver/exec"
 	"github.com/rouse-proxy/rouse/internal/probe"
+	"github.com/rouse-proxy/rouse/internal/proxy"
 	"github.com/rouse-proxy/rouse/internal/state"
 	"github.com/rouse-proxy/rouse/internal/target"
 )
@@ -25,6 +26,7 @@ type part struct {
 	driver *exec.Driver
 	prober *probe.Prober
 	target *target.Target
+	blame  *proxy.Blame
 	logger *slog.Logger
 }
 
@@ -43,7 +45,7 @@ func (a *App) addTarget(t config.Target) error {
 			a.logger.Warn("a variable that hooks are to get is not set", "target", t.Name, "variable", v.Name)
 		}
 	}
-	p := &part{cfg: t, driver: drv, logger: a.logger}
+	p := &part{cfg: t, driver: drv, blame: proxy.NewBlame(), logger: a.logger}
 	p.prober, err = probe.New(probe.Options{
 		Kind: string(t.Probe.Kind), Path: t.Probe.Path, Expect: t.Probe.Expect, Settle: t.Probe.Settle, Allow: a.allow,
 		Command: func(ctx context.Context, address string) error {
@@ -136,6 +138,20 @@ func DoubtHooks(cfg *config.Config) config.Problems {
 		}
 	})
 	return doubts
+}
+
+// InspectFiles finds who else could put another file in the place of one of the config, which says what programs are run.
+func InspectFiles(files []string) (problems, doubts config.Problems) {
+	for _, file := range files {
+		warnings, err := exec.Guard(file)
+		if err != nil {
+			problems = append(problems, config.Problem{Where: file, Text: err.Error()})
+		}
+		for _, w := range warnings {
+			doubts = append(doubts, config.Problem{Where: file, Text: w})
+		}
+	}
+	return problems, doubts
 }
 
 // eachHook calls f with the path in cfg of each command that is there, and the program.

@@ -22,6 +22,9 @@ func expand(raw string, getenv func(string) (string, bool)) (value, variable str
 		}
 		inner, after, closed := strings.Cut(rest[i+2:], "}")
 		name, other, otherwise := strings.Cut(inner, ":-")
+		if strings.Contains(other, "${") {
+			return "", "", wrong("a variable stands in the default of another", "write ${NAME:-default} with a plain text as the default")
+		}
 		if !closed || !isVariable(name) || len(name) > maxName {
 			return "", "", wrong("a ${ begins no variable", "write ${NAME} or ${NAME:-default}, or $${ for ${ itself")
 		}

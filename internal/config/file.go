@@ -118,6 +118,14 @@ type Text struct {
 // unread is the text when it could not be had.
 func (t Text) unread() Text { return Text{at: t.at, given: true, bad: true} }
 
+// keep keeps the line of a text from being shown: behind the first word of a command there may be a password.
+func (t *Text) keep() {
+	t.at.private = true
+	if t.at.source != nil {
+		t.at.source.hide(stretch{t.at.line, t.at.column, t.at.line})
+	}
+}
+
 // The kinds of values. They are told apart in the schema.
 type (
 	// A Duration has units, or is a whole number of seconds.

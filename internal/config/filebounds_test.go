@@ -93,3 +93,20 @@ func TestAFileCostsNoMoreThanItsLength(t *testing.T) {
 		}
 	}
 }
+
+// TestDoubtsAndVariablesCostNoMoreThanTheirNumber: each of a thousand targets has the backend of all others.
+func TestDoubtsAndVariablesCostNoMoreThanTheirNumber(t *testing.T) {
+	var text strings.Builder
+	text.WriteString("targets:\n")
+	for i := range mostTargets {
+		fmt.Fprintf(&text, "  t%d: {backend: h:1, hooks: {start: /a, stop: /b}}\n", i)
+	}
+	text.WriteString(goodListener[:len("listeners:\n")] + "- {listen: 127.0.0.1:1, target: t0}\n")
+	b := &builder{world: testWorld(), places: map[string]mark{}, config: &Config{}}
+	file, source := File{}, sourcesOf(text.String())[0]
+	b.parse(&source, &file)
+	b.entries([]File{file})
+	if b.warn(); len(b.doubts) != mostKept {
+		t.Errorf("%d doubts are kept, want %d", len(b.doubts), mostKept)
+	}
+}

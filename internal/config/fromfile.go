@@ -283,6 +283,9 @@ func (b *builder) unknownTarget(name string) error {
 	}
 	names = usable(names)
 	text := "there is no target " + show(name)
+	if len(b.wrong) >= mostListed {
+		return wrong(text, "") // to look for the nearest of a thousand names, thousands of times, takes minutes
+	}
 	if near := Nearest(name, names); near != "" {
 		return wrong(text, "did you mean "+near+"?")
 	}

@@ -139,6 +139,9 @@ func (b *builder) command(path string, c Command) []string {
 	for i, t := range c {
 		parse := func(s string) (string, error) { return s, checkArgument(s) }
 		if i == 0 {
+			if _, more := commandLine(t.raw); more {
+				t.keep()
+			}
 			b.places[path] = t.at
 			parse = parseCommand
 		}
@@ -215,6 +218,9 @@ func (b *builder) secret(e VariableEntry) Secret {
 func (b *builder) probe(path string, e ProbeEntry) Probe {
 	settle := value(b, b.from(path+".settle", Text(e.Settle)), settleSpan.parse)
 	if e.short.raw != "" || e.short.given {
+		if strings.Contains(e.short.raw, " ") && !strings.HasPrefix(e.short.raw, string(ProbeBanner)) {
+			e.short.keep()
+		}
 		p := value(b, b.from(path, e.short), parseProbe)
 		p.Settle = settle
 		return p

@@ -37,7 +37,7 @@ func (m mark) index() int {
 // A decoder fills the types of the file from the nodes of one document, and reports what does not fit. It knows shapes,
 // not meanings.
 type decoder struct {
-	source  *Source
+	*keeper
 	getenv  func(string) (string, bool)
 	report  func(at mark, err error)
 	private int  // how many nodes above may hold secrets
@@ -111,6 +111,7 @@ func (d *decoder) mapping(v reflect.Value, n *yaml.Node, at mark) {
 		i, known := fields.index[key.raw]
 		if !known {
 			d.lost = d.lost || v.Type() == reflect.TypeFor[File]()
+			d.keepFlow(value) // nobody knows what it holds
 			d.report(key.at, unknownKey(key.raw, d.name(key.raw), fields.keys))
 			return
 		}
@@ -162,6 +163,7 @@ func (d *decoder) pairs(n *yaml.Node, f func(key Text, value *yaml.Node)) {
 		case key.Tag == "!!merge":
 			d.report(d.at(key), wrong("<< is a merge key, which is not followed here", "write the keys out"))
 		case twice:
+			d.keepFlow(n.Content[i+1])
 			d.report(d.at(key), wrong(d.name(key.Value)+" is here twice", "the first one is in line "+strconv.Itoa(first)))
 		default:
 			lines[key.Value] = key.Line

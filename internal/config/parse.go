@@ -44,7 +44,7 @@ func (b *builder) parse(s *Source, f *File) {
 		b.report(at, err)
 		return
 	}
-	d := &decoder{source: s, getenv: b.world.Getenv, report: b.report}
+	d := &decoder{keeper: newKeeper(s, node), getenv: b.world.Getenv, report: b.report}
 	d.decode(reflect.ValueOf(f).Elem(), node, top)
 	if d.lost {
 		b.top = mark{}
@@ -61,6 +61,9 @@ func (s *Source) document() (*yaml.Node, mark, error) {
 	}
 	if at, bad := firstBad(s); bad {
 		return nil, at, wrong("this is not UTF-8 text", "save the file as UTF-8")
+	}
+	if at, bad := firstOddBreak(s); bad {
+		return nil, at, wrong("a line ends here for YAML and not for every editor", "end lines with \\n or \\r\\n alone: no other sign of Unicode, and no \\r by itself")
 	}
 	node, err := document(s.Data)
 	switch {
@@ -121,6 +124,20 @@ func firstBad(s *Source) (mark, bool) {
 		rest = rest[size:]
 	}
 	return at, false
+}
+
+// oddBreak matches what ends a line for YAML alone: places, and the lines that are shown, would not be those of the file.
+var oddBreak = regexp.MustCompile("\r[^\n]|\r$|[\u0085\u2028\u2029]")
+
+// firstOddBreak finds the first of them.
+func firstOddBreak(s *Source) (mark, bool) {
+	found := oddBreak.FindIndex(s.Data)
+	if found == nil {
+		return mark{}, false
+	}
+	before := s.Data[:found[0]]
+	start := bytes.LastIndexByte(before, '\n') + 1
+	return mark{source: s, line: bytes.Count(before, []byte("\n")) + 1, column: utf8.RuneCount(before[start:]) + 1, blank: true}, true
 }
 
 var (

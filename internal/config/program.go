@@ -3,7 +3,6 @@ package config
 import (
 	"cmp"
 	"net/url"
-	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -148,12 +147,12 @@ func parseEnvs(raw []string) ([]Variable, Problems) {
 
 // addTwice records variables that are given more than once.
 func (p *Problems) addTwice(where string, env []Variable) {
-	var names []string
+	names := map[string]bool{}
 	for _, v := range env {
-		if slices.Contains(names, v.Name) {
+		if names[v.Name] {
 			p.add(where, wrong(show(v.Name)+" is given twice", "write it once"))
 		}
-		names = append(names, v.Name)
+		names[v.Name] = true
 	}
 }
 

@@ -28,6 +28,9 @@ func (all *NamedPorts) decode(d *decoder, n *yaml.Node, _ mark) {
 func (all *Variables) decode(d *decoder, n *yaml.Node, _ mark) {
 	d.private++
 	defer func() { d.private-- }()
+	if n.Kind == yaml.ScalarNode || n.Style&yaml.FlowStyle != 0 {
+		d.keep(n)
+	}
 	d.pairs(n, func(name Text, value *yaml.Node) {
 		v := VariableEntry{Name: name}
 		switch {

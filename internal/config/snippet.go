@@ -39,7 +39,7 @@ func (m mark) snippet() []string {
 		}
 	}
 	at := min(m.column-1, len(line))
-	text := mask(string(line), m.private, at)
+	text := m.unmasked(line, at)
 	if text == "" {
 		return nil
 	}
@@ -53,21 +53,36 @@ func (m mark) snippet() []string {
 	return []string{strings.TrimRight(shown, " "), strings.Repeat(" ", at-from) + "^"}
 }
 
+// unmasked returns what may be shown of the line of a place.
+func (m mark) unmasked(line []rune, at int) string {
+	most := m.source.shown(m.line)
+	if m.private || at >= most {
+		return mask(string(line), true, at)
+	}
+	if most < len(line) {
+		return mask(string(line[:most]), false, at) + "…"
+	}
+	return mask(string(line), false, at)
+}
+
 var (
 	keyOfLine   = regexp.MustCompile(`^\s*(- )?["']?[A-Za-z_][A-Za-z0-9_.-]*["']?\s*:`)
 	secretValue = regexp.MustCompile(`(?i)([a-z0-9_]*(?:token|secret|pass|key|credential|auth)[a-z0-9_]*["']?\s*[:=])\s*\S.*$`)
 	userValue   = regexp.MustCompile(`://[^@\s]*@`)
+	flagValue   = regexp.MustCompile(`(?i)(\s["']?--?[a-z0-9_-]*(?:token|secret|pass|pw|key|credential|auth)[a-z0-9_-]*["']?[\s,=]\s*)\S.*$`)
+	queryValue  = regexp.MustCompile(`(/[^\s?]*\?)[^\s"'},]+`)
 )
 
 // mask leaves out of a line what is or may be a secret. "" says that nothing of it can be shown.
 func mask(line string, private bool, at int) string {
 	line = userValue.ReplaceAllString(line, "://…@")
+	line = queryValue.ReplaceAllString(line, "$1…")
 	if !private {
-		return secretValue.ReplaceAllString(line, "$1 …")
+		return flagValue.ReplaceAllString(secretValue.ReplaceAllString(line, "$1 …"), "$1…")
 	}
 	key := keyOfLine.FindString(line)
-	if key == "" || strings.Contains(line[len(key):], "{") && at > len(key) {
-		return ""
+	if key == "" || at > len(key) && strings.TrimSpace(line[len(key):min(at, len(line))]) != "" {
+		return "" // what looks like a key may be a part of a value that began on a line before
 	}
 	if key == line {
 		return line
@@ -75,7 +90,7 @@ func mask(line string, private bool, at int) string {
 	return key + " …"
 }
 
-var envKey = regexp.MustCompile(`(^|[\s{,])["']?env["']?\s*:`)
+var envKey = regexp.MustCompile(`\benv["']?\s*:`)
 
 // mayBeSecret says whether a line that is no YAML may belong to the variables of hooks: some line above begins them, and
 // no key since then is indented less. The indentation of the line itself may be what is wrong with it.

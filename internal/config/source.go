@@ -24,6 +24,7 @@ type Source struct {
 	Data   []byte
 	Public bool // other users of this machine may read it
 	index  int
+	hidden []stretch // not to be shown
 }
 
 // FindFile returns the config file that is used when none is named: the first of UsualPlaces that is there.

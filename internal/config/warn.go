@@ -11,7 +11,11 @@ import (
 )
 
 // doubt notes what may not have been meant.
-func (b *builder) doubt(at mark, err error) { b.doubts = append(b.doubts, finding{at, err}) }
+func (b *builder) doubt(at mark, err error) {
+	if len(b.doubts) < mostKept {
+		b.doubts = append(b.doubts, finding{at, err})
+	}
+}
 
 // secretName matches what people call variables that hold secrets.
 var secretName = regexp.MustCompile(`(?i)(^|_)(token|secret|key|credentials?|auth)s?(_|$)|pass(word|wd|phrase)?|apikey`)

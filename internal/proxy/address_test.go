@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"errors"
+	"net"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -12,7 +13,9 @@ import (
 )
 
 // other lets a server answer at another port of the machine, from now on.
-func (tw *town) other(t *testing.T, address string) {
+func (tw *town) other(t *testing.T, address string) { tw.otherServes(t, address, echo) }
+
+func (tw *town) otherServes(t *testing.T, address string, serve func(net.Conn)) {
 	ln, err := tw.net.Listen(address)
 	if err != nil {
 		t.Fatal(err)
@@ -26,7 +29,7 @@ func (tw *town) other(t *testing.T, address string) {
 			}
 			go func() {
 				defer conn.Close()
-				echo(conn)
+				serve(conn)
 			}()
 		}
 	}()
@@ -67,13 +70,7 @@ func TestAPortThatListensLateIsWaitedForAndOneThatNeverDoesEndsInReset(t *testin
 					t.Errorf("after %v it got %q, %v; want a reset at the end of its patience", time.Since(began), got, err)
 				}
 				tw.expect(target.Ready, 1, 0)
-				asked := 0
-				for _, l := range tw.trace.Lines() {
-					if l.Kind == event.OperationBegun {
-						asked++
-					}
-				}
-				if asked > 40 {
+				if asked := tw.asked(); asked > 40 {
 					t.Errorf("the target was asked %d times in %v", asked, time.Since(began))
 				}
 				time.Sleep(11 * time.Minute)
@@ -81,4 +78,54 @@ func TestAPortThatListensLateIsWaitedForAndOneThatNeverDoesEndsInReset(t *testin
 			})
 		})
 	}
+}
+
+// asked is how often the target was asked or started.
+func (tw *town) asked() int {
+	asked := 0
+	for _, l := range tw.trace.Lines() {
+		if l.Kind == event.OperationBegun {
+			asked++
+		}
+	}
+	return asked
+}
+
+// TestManyClientsOfADeadPortAskForATargetOnce, be it that nobody listens there or that a forwarder closes at once: each time
+// that the target is asked its door is shut for the clients of other ports, who wait as long as its status hook takes.
+func TestManyClientsOfADeadPortAskForATargetOnce(t *testing.T) {
+	for _, forwarder := range []bool{false, true} {
+		bubble(t, func(t *testing.T) {
+			tw := open(t, &town{boot: 20 * time.Second}, options{port: 22, patience: time.Minute})
+			if forwarder {
+				tw.otherServes(t, "vm:22", func(net.Conn) {})
+			}
+			defer tw.dial().Close()
+			time.Sleep(25 * time.Second)
+			before := tw.asked()
+			for range 100 {
+				c := tw.dial()
+				time.Sleep(100 * time.Millisecond)
+				_ = c.Close()
+			}
+			if asked := tw.asked() - before; asked > 2 {
+				t.Errorf("100 clients of a dead port in 10 s have had the target asked %d times (a forwarder: %v)", asked, forwarder)
+			}
+			tw.expect(target.Ready, 1, 0)
+		})
+	}
+}
+
+// TestATargetThatDiedIsFoundByTheClientOfAnotherPort: within a pause, however often the port has failed before.
+func TestATargetThatDiedIsFoundByTheClientOfAnotherPort(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		tw := open(t, &town{boot: 20 * time.Second}, options{port: 22, patience: 5 * time.Minute})
+		defer tw.dial().Close()
+		time.Sleep(25 * time.Second)
+		tw.die()
+		time.Sleep(2 * blamePause)
+		if starts := tw.starts.Load(); starts != 2 {
+			t.Errorf("the target was started %d times, want 2", starts)
+		}
+	})
 }

@@ -46,9 +46,14 @@ func (l *Listener) handle(accepting, serving context.Context, conn net.Conn) {
 	c.served(hold)
 	result, err := relay.Run(serving, conn.(relay.Conn), c.backend.(relay.Conn), relay.Options{})
 	c.account(result, err)
-	if result.BackendFirst && result.Received == 0 && result.Ended.Sub(result.Started) < tooSoon {
+	if l.opts.doubts(result) {
 		hold.Doubt()
 	}
+}
+
+// doubts says whether the target is to be asked after a client that ended like this.
+func (o *Options) doubts(r relay.Result) bool {
+	return r.BackendFirst && r.Received == 0 && r.Ended.Sub(r.Started) < tooSoon && o.blames()
 }
 
 // connect gives the client a connection to the backend: the one that proved the
@@ -73,7 +78,7 @@ func (l *Listener) connect(ctx context.Context, c *client, hold *target.Hold) er
 			return context.Cause(ctx)
 		}
 		c.suspect(err)
-		if errors.Is(err, probe.ErrCannotAsk) || !l.opts.blames(attempt+1) {
+		if errors.Is(err, probe.ErrCannotAsk) || !l.opts.blames() {
 			continue // nothing is known against the target
 		}
 		if err := hold.Suspect(ctx); err != nil {

@@ -278,7 +278,7 @@ func (g *guest) failed(err error) {
 	switch {
 	case g.patience() <= 0:
 		g.refuse(fmt.Errorf("%w; the last try: %w", errPatience, err))
-	case errors.Is(err, probe.ErrCannotAsk) || !g.at.door.opts.blames(w.attempts):
+	case errors.Is(err, probe.ErrCannotAsk) || !g.at.door.opts.blames():
 		g.rest(resting)
 	case w.attempts > 1: // the target is believed ready again and again, and is not
 		g.rest(doubting)

@@ -15,7 +15,7 @@ func (g *guest) RelayEnded(res relay.Result, err error) {
 		g.at.door.faulted(err)
 	}
 	g.emit(ended(res, err))
-	if res.BackendFirst && res.Received == 0 && res.Ended.Sub(res.Started) < tooSoon {
+	if g.at.door.opts.doubts(res) {
 		g.hold.Doubt()
 	}
 	g.fd, g.back = -1, -1

@@ -56,6 +56,7 @@ type Dialer func(ctx context.Context, address string) (net.Conn, error)
 type Options struct {
 	Target      Waker
 	Port        uint16 // dialled at the target's host, wherever that is; 0: the target's address as it is
+	Blame       *Blame // shared by the listeners of the target; its own when nil
 	Dial        Dialer
 	Slots       *gate.Slots
 	Patience    time.Duration // longest wait of one client, all in all; 15m when 0
@@ -95,12 +96,28 @@ func (o *Options) takeConn(h *target.Hold) net.Conn {
 	return conn
 }
 
-// blameEvery is how many dials to a port that the probe does not ask may fail for each time that the target is asked.
-const blameEvery = 10
+// blamePause lies between two times that a target is asked for a port that the probe does not ask.
+const blamePause = 10 * time.Second
 
-// blames says whether the target is to be asked after so many dials in a row have failed. A port of the listener's own may
-// not be served, or not yet, while the target is up: then to ask again and again would only shut the door for others.
-func (o *Options) blames(failures int) bool { return o.Port == 0 || failures%blameEvery == 1 }
+// A Blame is what the listeners of one target have in common that lead to ports of their own. Such a port may not be
+// served, or not yet, while the target is up: to ask the target for each client, and for each of its dials, would only
+// shut the door for the clients of others.
+type Blame struct {
+	began time.Time
+	next  atomic.Int64 // when the target may be asked again, in nanoseconds since began: no clock that jumps
+}
+
+// NewBlame returns one that blames at once.
+func NewBlame() *Blame { return &Blame{began: time.Now()} }
+
+// due says whether the target is to be asked now.
+func (b *Blame) due() bool {
+	now, next := time.Since(b.began), b.next.Load()
+	return int64(now) >= next && b.next.CompareAndSwap(next, int64(now+blamePause))
+}
+
+// blames says whether the target is to be asked after a dial that has failed.
+func (o *Options) blames() bool { return o.Port == 0 || o.Blame.due() }
 
 // A Listener serves the clients of one route.
 type Listener struct {
@@ -113,6 +130,9 @@ type Listener struct {
 func New(opts Options) *Listener {
 	if opts.Patience == 0 {
 		opts.Patience = 15 * time.Minute
+	}
+	if opts.Blame == nil {
+		opts.Blame = NewBlame()
 	}
 	if opts.Spare == 0 {
 		opts.Spare = 64

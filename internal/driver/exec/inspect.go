@@ -44,6 +44,7 @@ func Inspect(path string) (warnings []string, err error) {
 // An inspection is one call of Inspect.
 type inspection struct {
 	path     string // as asked for
+	mounted  bool   // a file system that is mounted read-only is trusted
 	warnings []string
 }
 

@@ -265,7 +265,7 @@ func (e exited) explain(output string) error {
 	case code == 126:
 		text += " (a command in it could not be run)"
 	case code == 127:
-		text += " (a command in it was not found; a hook gets PATH, HOME and what --hook-env lists)"
+		text += " (a command in it was not found; a hook gets PATH, HOME and what --hook-env or env: lists)"
 	case code > 128 && code <= 128+64:
 		text += fmt.Sprintf(" (a command in it was ended by signal %d)", code-128)
 	}
