@@ -56,7 +56,7 @@ deadcode:
 	@echo "dead-code elimination is on"
 
 # The long form of what the tests run in short: cycles, crashes, sabotages, crowds, fuzzing and rounds of chaos, one after the
-# other, for an hour and a half. With SEED, ROUNDS or FIRST, the rounds alone, as they were before.
+# other, for about an hour. With SEED, ROUNDS or FIRST only the rounds, which that seed brings again.
 chaos:
 	@if [ "$(origin SEED) $(origin ROUNDS) $(origin FIRST)" = "file file file" ]; then \
 		GO="$(GO)" FUZZTIME=2m ./scripts/long.sh; else $(MAKE) --no-print-directory rounds; fi

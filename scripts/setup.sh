@@ -24,7 +24,6 @@ wanted=(
 	ip:iproute2
 	nft:nftables
 	gcc:gcc
-	nft:nftables
 	ss:iproute2
 	unshare:util-linux
 )
