@@ -45,8 +45,10 @@ func diskFull(_ context.Context, t *Town, _ Act) (func() error, error) {
 	return func() error { return os.Remove(path) }, nil
 }
 
-// fewFiles takes away all descriptors but those in use and a few.
-func fewFiles(_ context.Context, t *Town, a Act) (func() error, error) {
+// fewFiles takes away all descriptors but those in use and a few. A rouse that is on its way gets there first: the runtime of
+// Go ends a program that has none for its poller, before rouse has had a say.
+func fewFiles(ctx context.Context, t *Town, a Act) (func() error, error) {
+	t.rouse.settled(ctx)
 	pid := t.rouse.pid()
 	open, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
 	if pid == 0 || err != nil {

@@ -5,6 +5,7 @@ package town
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -214,6 +215,21 @@ func (r *rouse) pid() int {
 		return 0
 	}
 	return r.now.cmd.Process.Pid
+}
+
+// settled waits until the run of now takes clients, or has ended.
+func (r *rouse) settled(ctx context.Context) {
+	r.mu.Lock()
+	l := r.now
+	r.mu.Unlock()
+	if l == nil {
+		return
+	}
+	select {
+	case <-l.ready:
+	case <-l.over:
+	case <-ctx.Done():
+	}
 }
 
 // signal sends a signal to the run of now.
