@@ -62,7 +62,7 @@ func plan(t testing.TB, backend netip.AddrPort) *config.Config {
 			Probe:    config.Probe{Kind: config.ProbeTCP},
 			Cooldown: time.Minute, StartTimeout: time.Minute, StopTimeout: time.Minute,
 		}},
-		Routes: []config.Route{{Listen: netip.MustParseAddrPort("127.0.0.1:0"), Target: "web"}},
+		Routes: []config.Route{{Listen: netip.MustParseAddrPort("127.0.0.1:0"), To: config.To{Target: "web"}}},
 	}
 }
 
@@ -176,7 +176,7 @@ func TestFailedNewLeavesNothingOpen(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	cfg.Routes = append(cfg.Routes, config.Route{Listen: netip.MustParseAddrPort(taken.Addr().String()), Target: "web"})
+	cfg.Routes = append(cfg.Routes, config.Route{Listen: netip.MustParseAddrPort(taken.Addr().String()), To: config.To{Target: "web"}})
 	if _, err := New(Options{Config: cfg}); !errors.Is(err, syscall.EADDRINUSE) || !strings.Contains(err.Error(), "--proxy-port") {
 		t.Fatalf("%v, want the address in use and what to do", err)
 	}

@@ -84,7 +84,7 @@ func isLocal(ip netip.Addr) bool {
 func (a *App) refuseLoops() error {
 	var problems config.Problems
 	for i, t := range a.cfg.Targets {
-		for _, r := range append([]config.Route{{Target: t.Name}}, a.cfg.Routes...) {
+		for _, r := range append([]config.Route{{To: config.To{Target: t.Name}}}, a.cfg.Routes...) {
 			b := t.Backend
 			b.Port = cmp.Or(r.Port, b.Port)
 			ip, err := netip.ParseAddr(b.Host)

@@ -71,7 +71,7 @@ func twoPorts(t *testing.T) (first, second netip.AddrPort) {
 func TestRoutesOfOneTargetLeadToTheirPortsAndCountTogether(t *testing.T) {
 	ssh, web := twoPorts(t)
 	cfg := plan(t, ssh)
-	cfg.Routes = append(cfg.Routes, config.Route{Listen: netip.MustParseAddrPort("127.0.0.1:0"), Target: "web", Port: web.Port()})
+	cfg.Routes = append(cfg.Routes, config.Route{Listen: netip.MustParseAddrPort("127.0.0.1:0"), To: config.To{Target: "web", Port: web.Port()}})
 	named(t, "ssh", ssh.String())
 	named(t, "web", web.String())
 	a := launch(t, cfg)
@@ -112,7 +112,7 @@ func TestALearntHostIsThatOfEveryRoute(t *testing.T) {
 			}
 			dir := t.TempDir()
 			cfg.Targets[0].Hooks.Start = hook(t, dir, "start.sh", "echo address="+learnt+" >$ROUSE_OUTPUT")
-			cfg.Routes = append(cfg.Routes, config.Route{Listen: netip.MustParseAddrPort("127.0.0.1:0"), Target: "web", Port: web.Port()})
+			cfg.Routes = append(cfg.Routes, config.Route{Listen: netip.MustParseAddrPort("127.0.0.1:0"), To: config.To{Target: "web", Port: web.Port()}})
 			a := launch(t, cfg)
 			other := netip.AddrPortFrom(moved.Addr(), web.Port())
 			named(t, "ssh", moved.String())

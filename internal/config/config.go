@@ -10,6 +10,7 @@
 package config
 
 import (
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -40,16 +41,81 @@ type Target struct {
 	StopTimeout  time.Duration // from the stop hook to verified down
 	Recheck      time.Duration // how often to ask whether somebody else started it; 0: never
 	ReleaseRate  float64       // clients a second that are let through to it once it has become ready; 0: no limit
+
+	MinUptime      time.Duration // it is not stopped before it has been up for this long
+	MaxConnections int           // clients that are served at once; the others wait in order of arrival; 0: no limit
+	NoTraffic      time.Duration // it is idle, too, when no byte has passed on any connection for this long; 0: never
+	Busy           *Busy         // may put a stop off; nil: nothing does
+	Needs          []string      // names of targets that are awake while this one is
+	AlwaysOn       []Window      // when it is kept awake
+	NeverWake      []Window      // when no client wakes it
+	Groups         []string      // names under which it may be spoken of together with others
+	Budget         Budget
+	Retry          Retry
+	CrashLoop      CrashLoop
+}
+
+// A Busy says whether a target that no client holds is at work. Either Command or URL is set.
+type Busy struct {
+	Command []string      // exits with 0 when idle, with 1 when busy
+	URL     string        // answers 2xx when idle, 409, 423 or 503 when busy
+	Every   time.Duration // between two times that it is asked
+	Timeout time.Duration // of one asking
+	AtMost  time.Duration // how long a stop may be put off, all in all
+}
+
+// A Window is a time that comes again and again.
+type Window struct {
+	Cron string         // when it begins: five fields
+	For  time.Duration  // how long it lasts
+	Zone *time.Location // in which Cron is meant; nil: that of this machine
+}
+
+// A Budget bounds what may be spent on waking. Zero fields bound nothing.
+type Budget struct {
+	StartsPerHour, StartsPerDay int           // in any hour, in any 24 hours
+	HoursPerDay, HoursPerMonth  time.Duration // awake in a calendar day and month of this machine
+	MoneyPerDay                 float64       // in a calendar day, at the prices below
+	PricePerHour, PricePerStart float64
+	Exempt                      Sources // who may wake it all the same
+}
+
+// Sources are networks from which clients come. The zero value is nobody, or is not stated.
+type Sources struct {
+	Any      bool
+	Prefixes []netip.Prefix
+	Files    []string // one network in a line; read again when they change
+}
+
+// Stated reports whether anybody is said to belong to them.
+func (s Sources) Stated() bool { return s.Any || len(s.Prefixes)+len(s.Files) > 0 }
+
+// A Retry says how starts and stops that fail are tried again.
+type Retry struct {
+	Pause       time.Duration // after the first failure; it doubles
+	Longest     time.Duration // up to this
+	RefuseAfter int           // failed starts in a row after which clients are refused during the pause
+}
+
+// A CrashLoop says when a target that dies again and again rests.
+type CrashLoop struct {
+	Deaths int           // that make one; 0: it is not looked for
+	Within time.Duration // of each other
+	Pause  time.Duration // before the next start
 }
 
 // A Backend is the network address that is dialled on a ready target.
 type Backend struct {
-	Host string // an IP address without brackets, or a host name to resolve at each dial
-	Port uint16
+	Host   string // an IP address without brackets, or a host name to resolve at each dial
+	Port   uint16
+	Socket string // path of a unix socket, instead of Host and Port
 }
 
-// Address returns host:port, with brackets around an IPv6 address.
+// Address returns host:port, with brackets around an IPv6 address, or unix:path.
 func (b Backend) Address() string {
+	if b.Socket != "" {
+		return "unix:" + b.Socket
+	}
 	return net.JoinHostPort(b.Host, strconv.Itoa(int(b.Port)))
 }
 
@@ -71,6 +137,7 @@ const (
 	ProbeHTTP   ProbeKind = "http"   // it answers a GET of Path with a success or a redirect
 	ProbeBanner ProbeKind = "banner" // it speaks first, beginning with Expect
 	ProbeExec   ProbeKind = "exec"   // Command exits with 0
+	ProbeTLS    ProbeKind = "tls"    // it completes a TLS handshake
 )
 
 // A Probe says when a target is ready. Only the fields of its kind are set.
@@ -80,14 +147,97 @@ type Probe struct {
 	Expect  string        // banner: what it must begin with; empty: any byte will do
 	Command []string      // exec: path of a program and its arguments
 	Settle  time.Duration // how long a fresh connection must stay open to count
+
+	Name     string        // tls: server name that is asked for; empty: that of the backend, if it has one
+	Verify   bool          // tls: the certificate must be good for that name
+	Statuses []StatusRange // http: what counts as success; empty: 200 to 399
+	Interval time.Duration // between two attempts; 0: short at first, and longer with time
+	Timeout  time.Duration // of one attempt; 0: what is usual for its kind
+	Proxy    string        // v1 or v2: attempts begin with a PROXY header, as those of clients do; set from the routes
 }
 
-// A Route leads from a listener to a target.
+// A StatusRange is a row of HTTP status codes.
+type StatusRange struct{ First, Last int }
+
+// A Route leads from a listener to a target, or to several by what the client says.
 type Route struct {
-	Listen netip.AddrPort // port 0: any free one
-	Target string         // name of the target
-	Port   uint16         // dialled on the host of its backend, wherever that is; 0: the port of the backend itself
+	Listen  netip.AddrPort // port 0: any free one
+	Socket  UnixListen     // instead of Listen, where its path is set
+	To                     // whoever fits none of Choices; no target: is refused
+	Choices []Choice       // by what the client says; the first that fits
+	Gate    Gate
+
+	ProxyFrom   Sources // who begins with a PROXY protocol header
+	SendProxy   string  // v1 or v2: what is sent to the backend; empty: none
+	Transparent bool    // the backend sees the address of the client
 }
+
+// To is where a client is led.
+type To struct {
+	Target string // name of the target
+	Port   uint16 // dialled on the host of its backend, wherever that is; 0: the port of the backend itself
+	Path   string // of a unix socket that is dialled instead
+}
+
+// A UnixListen is a unix socket on which clients are accepted.
+type UnixListen struct {
+	Path string
+	Mode fs.FileMode // of the socket: who may connect
+}
+
+// A Choice leads whoever says what fits the shape.
+type Choice struct {
+	Shape Shape
+	To
+}
+
+// A Shape says what clients say at first: a kind of protocol and details of it, all of which must fit; or a Regexp.
+type Shape struct {
+	Kind       string   // tls, http, ssh, postgres, minecraft, rdp, mqtt or redis
+	Names      []string // tls: server name; http, minecraft: host; exact, or *.example.org
+	Paths      []string // http: the path or the beginning of it
+	Methods    []string // http
+	UserAgents []string // http: part of it
+	Databases  []string // postgres
+	Users      []string // postgres
+	Status     bool     // minecraft: a status ping fits, too
+	Regexp     string   // of the first bytes, from the very first one
+}
+
+// A Gate says who may connect on a route, and who may wake its target.
+type Gate struct {
+	Observe     bool    // what would be refused is only told
+	ConnectFrom Sources // not stated: anybody
+	WakeFrom    Sources // not stated: anybody, which a public listener of a file must state
+	MinHold     time.Duration
+	FirstBytes  time.Duration // within which a client that wakes must have said something; 0: it need not
+	WakeOn      []Shape       // of which a client that wakes must fit one; empty: it need not
+	SourceRate  Rate          // of connections from one IPv4 address or one IPv6 /56
+	RouteRate   Rate          // of connections on the route
+	Health      Health
+}
+
+// A Rate is so many within a time. The zero value is no limit.
+type Rate struct {
+	Count  int
+	Within time.Duration
+}
+
+// Health says what health checkers get, which never wake the target and never keep it awake.
+type Health struct {
+	From   Sources
+	Answer HealthAnswer
+}
+
+// A HealthAnswer is what a health checker gets.
+type HealthAnswer string
+
+// The answers.
+const (
+	HealthClosed HealthAnswer = "closed" // a reset
+	HealthAccept HealthAnswer = "accept" // an end in order
+	HealthHTTP   HealthAnswer = "http"   // 200 with the state of the target
+)
 
 // A LogFormat is how log lines look.
 type LogFormat string

@@ -26,7 +26,7 @@ func TestTheFourRequiredFlagsAreEnough(t *testing.T) {
 	want := &Config{
 		Targets: []Target{{
 			Name:         "192.168.100.15:8000",
-			Backend:      Backend{"192.168.100.15", 8000},
+			Backend:      Backend{Host: "192.168.100.15", Port: 8000},
 			Hooks:        Hooks{Start: []string{"./start.sh"}, Stop: []string{"./stop.sh"}},
 			Probe:        Probe{Kind: ProbeTCP, Settle: 50 * time.Millisecond},
 			Cooldown:     30 * time.Minute,
@@ -34,7 +34,7 @@ func TestTheFourRequiredFlagsAreEnough(t *testing.T) {
 			StopTimeout:  5 * time.Minute,
 			Recheck:      time.Minute,
 		}},
-		Routes:    []Route{{Listen: netip.MustParseAddrPort("0.0.0.0:8000"), Target: "192.168.100.15:8000"}},
+		Routes:    []Route{{Listen: netip.MustParseAddrPort("0.0.0.0:8000"), To: To{Target: "192.168.100.15:8000"}}},
 		LogFormat: LogAuto,
 		LogLevel:  slog.LevelInfo,
 		Drain:     30 * time.Second,
@@ -53,7 +53,7 @@ func TestEachFlagReachesItsField(t *testing.T) {
 	want := &Config{
 		Targets: []Target{{
 			Name:    "vm-1",
-			Backend: Backend{"fd00::15", 22},
+			Backend: Backend{Host: "fd00::15", Port: 22},
 			Hooks: Hooks{Start: []string{"./start.sh"}, Stop: []string{"./stop.sh"}, Status: []string{"./status.sh"},
 				Env: []Variable{{Name: "TOKEN", Inherit: true}, {Name: "A", Value: NewSecret("b c ")}}},
 			Probe:        Probe{Kind: ProbeExec, Command: []string{"/bin/ready"}},
@@ -62,7 +62,7 @@ func TestEachFlagReachesItsField(t *testing.T) {
 			StopTimeout:  time.Hour,
 			ReleaseRate:  0.5,
 		}},
-		Routes:    []Route{{Listen: netip.MustParseAddrPort("[::1]:0"), Target: "vm-1"}},
+		Routes:    []Route{{Listen: netip.MustParseAddrPort("[::1]:0"), To: To{Target: "vm-1"}}},
 		State:     "./state",
 		LogFormat: LogJSON,
 		LogLevel:  slog.LevelDebug,
@@ -271,7 +271,7 @@ func TestStateDirFollowsTheServiceManagerAndTheUser(t *testing.T) {
 // TestTheStateIsFoundAgainWhenListenersAreAdded: the first one names the folder.
 func TestTheStateIsFoundAgainWhenListenersAreAdded(t *testing.T) {
 	c := from(t)
-	c.Routes = append(c.Routes, Route{Listen: netip.MustParseAddrPort("0.0.0.0:22"), Target: c.Targets[0].Name})
+	c.Routes = append(c.Routes, Route{Listen: netip.MustParseAddrPort("0.0.0.0:22"), To: To{Target: c.Targets[0].Name}})
 	if got, err := c.StateDir(func(string) string { return "/x" }); err != nil || got != "/x/0.0.0.0_8000" {
 		t.Errorf("StateDir = %q, %v", got, err)
 	}

@@ -124,11 +124,11 @@ func TestAFileHasManyTargetsPortsAndListeners(t *testing.T) {
 	c := files(t, lab).Config
 	times := Target{Cooldown: time.Hour, StartTimeout: 5 * time.Minute, StopTimeout: 5 * time.Minute, Recheck: time.Minute}
 	nas, row := times, times
-	nas.Name, nas.Backend = "nas", Backend{"192.168.1.10", 443}
+	nas.Name, nas.Backend = "nas", Backend{Host: "192.168.1.10", Port: 443}
 	nas.Hooks = Hooks{Start: []string{"/bin/wol", "aa:bb"}, Stop: []string{"/bin/stop"}, Env: []Variable{
 		{Name: "KEY", Value: NewSecret("hunter2")}, {Name: "MODE", Value: NewSecret("xy${z}")}, {Name: "TERM", Inherit: true}}}
 	nas.Probe = Probe{Kind: ProbeTCP, Settle: 50 * time.Millisecond}
-	row.Name, row.Backend, row.Cooldown, row.Probe = "row", Backend{"vm.lan", 7000}, 30*time.Minute, nas.Probe
+	row.Name, row.Backend, row.Cooldown, row.Probe = "row", Backend{Host: "vm.lan", Port: 7000}, 30*time.Minute, nas.Probe
 	row.Hooks = Hooks{Start: []string{"/bin/a"}, Stop: []string{"/bin/b"}}
 	if want := []Target{nas, row}; !reflect.DeepEqual(c.Targets, want) {
 		t.Errorf("the targets are\n%+v\nwant\n%+v", c.Targets, want)

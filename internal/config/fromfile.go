@@ -257,7 +257,7 @@ func (b *builder) routes(t Target, to ports, l listening) {
 		return
 	}
 	for i := range int(row.last-row.first) + 1 {
-		r := Route{Listen: netip.AddrPortFrom(row.ip, row.first+uint16(i)), Target: t.Name, Port: to.first + uint16(i)}
+		r := Route{Listen: netip.AddrPortFrom(row.ip, row.first+uint16(i)), To: To{Target: t.Name, Port: to.first + uint16(i)}}
 		if r.Port == t.Backend.Port {
 			r.Port = 0 // wherever that is: a hook may say another
 		}

@@ -31,7 +31,7 @@ func FromFlags(f Flags) (*Config, error) {
 	listen := netip.AddrPortFrom(read(r, "proxy-ip", parseListenIP), read(r, "proxy-port", parseListenPort))
 	c := &Config{
 		Targets:   []Target{t},
-		Routes:    []Route{{Listen: listen, Target: t.Name}},
+		Routes:    []Route{{Listen: listen, To: To{Target: t.Name}}},
 		State:     read(r, "state-dir", parseDir),
 		LogFormat: read(r, "log-format", parseLogFormat),
 		LogLevel:  read(r, "log-level", parseLogLevel),

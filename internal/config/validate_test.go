@@ -56,7 +56,7 @@ func TestValidateFindsEachBrokenInvariant(t *testing.T) {
 		"routes[1].listen: 0.0.0.0:8000 is the listener of":   func(c *Config, _ *Target) { c.Routes = append(c.Routes, c.Routes[0]) },
 		"routes[0].target: there is no target \"x\"":          func(c *Config, _ *Target) { c.Routes[0].Target = "x" },
 		"routes[0].listen: rouse would connect to itself": func(c *Config, t *Target) {
-			t.Backend, c.Routes[0].Listen = Backend{"localhost", 22}, listen("127.0.0.1:22")
+			t.Backend, c.Routes[0].Listen = Backend{Host: "localhost", Port: 22}, listen("127.0.0.1:22")
 		},
 		"state: \"~/x\" begins with a ~":             func(c *Config, _ *Target) { c.State = "~/x" },
 		"log_format: \"\" is not one of":             func(c *Config, _ *Target) { c.LogFormat = "" },
@@ -103,10 +103,10 @@ func TestOnlyALoopIsALoop(t *testing.T) {
 		{"10.0.0.1", "10.0.0.1", true}, {"10.0.0.1", "127.0.0.1", false}, {"10.0.0.1", "10.0.0.2", false},
 	} {
 		listen := netip.AddrPortFrom(netip.MustParseAddr(c.listen), 80)
-		if err := checkLoop(listen, Backend{c.host, 80}); (err != nil) != c.loop {
+		if err := checkLoop(listen, Backend{Host: c.host, Port: 80}); (err != nil) != c.loop {
 			t.Errorf("listening on %s with target %s: %v", c.listen, c.host, err)
 		}
-		if err := checkLoop(listen, Backend{c.host, 81}); err != nil {
+		if err := checkLoop(listen, Backend{Host: c.host, Port: 81}); err != nil {
 			t.Errorf("another port: %v", err)
 		}
 	}

@@ -172,7 +172,7 @@ func (s *stage) raise(events func(event.Event), port uint16) (*app.App, error) {
 				Probe:    config.Probe{Kind: config.ProbeTCP, Settle: 50 * time.Millisecond},
 				Cooldown: cooldown, StartTimeout: time.Minute, StopTimeout: time.Minute,
 			}},
-			Routes: []config.Route{{Listen: listen, Target: name}},
+			Routes: []config.Route{{Listen: listen, To: config.To{Target: name}}},
 		},
 	})
 }

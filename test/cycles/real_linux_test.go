@@ -107,7 +107,7 @@ func openYard(t *testing.T, seed uint64) *yard {
 			Probe: config.Probe{Kind: config.ProbeTCP, Settle: 5 * time.Millisecond}, Cooldown: realCooldown,
 			StartTimeout: 2 * time.Second, StopTimeout: 5 * time.Second,
 		}},
-		Routes: []config.Route{{Listen: netip.MustParseAddrPort(freePort(t)), Target: machine}},
+		Routes: []config.Route{{Listen: netip.MustParseAddrPort(freePort(t)), To: config.To{Target: machine}}},
 	}
 	y.begin()
 	return y
