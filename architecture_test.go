@@ -171,6 +171,10 @@ func TestHeavyDependenciesStandAtTheRim(t *testing.T) {
 		"relay":       {"golang.org/x/sys/"},
 		"proxy":       {"golang.org/x/sys/"},
 		"driver/exec": {"golang.org/x/sys/"},
+		"shape":       {"golang.org/x/crypto/cryptobyte"},
+		"proxyproto":  {"github.com/pires/go-proxyproto"},
+		"schedule":    {"github.com/netresearch/go-cron"},
+		"gate":        {"github.com/gaissmai/bart", "golang.org/x/time/rate", "github.com/hashicorp/golang-lru/v2"},
 
 		"fakecloud/remote": {"golang.org/x/sys/"},
 		"trace":            {"golang.org/x/sys/"},
