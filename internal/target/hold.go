@@ -17,6 +17,9 @@ type Waiter interface {
 	Cause() string
 }
 
+// A Reasoner is a [Waiter] that knows why it may not wake the target, if its rank is [Meek].
+type Reasoner interface{ Why() error }
+
 // A Hold keeps the target awake until it is released. The zero value is ready to be
 // given to [Target.TryHold] or [Target.Ask], and a hold that has been given back or
 // refused may be used again, or overwritten.
@@ -30,6 +33,9 @@ type Hold struct {
 	waiter     Waiter   // of the newest ask
 	prev, next *Hold    // in the queue; the supervisor's
 	held       bool     // counted, and not yet given back
+
+	// Rank is what the owner may cause by asking; set before the ask.
+	Rank Rank
 }
 
 // grant is what a holder learns when it is let in. It is never written once published.

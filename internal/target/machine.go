@@ -89,6 +89,7 @@ type input struct {
 	untold bool    // of stepStarted: a dead rouse began it, and it has left no trace of how it went
 	held   int     // holds that are out; while the door is shut it can only fall
 	used   bool    // a hold was taken since the last step, and may have been given back
+	unable int     // of those who wait, with the one who has come: who may not wake the target now
 }
 
 // output says what the supervisor has to do after a step.
@@ -97,6 +98,7 @@ type output struct {
 	resume bool      // it is one that a dead rouse began: take it up, do not begin it again
 	grant  bool      // answer every waiting client with a hold
 	refuse bool      // answer every waiting client with the last error
+	turn   bool      // answer those who wait and may not wake the target: nothing is under way that could make it ready
 	alarm  alarm     // what the timer is for from now on
 	rearm  bool      // the timer must be set anew: alarm has changed
 }
@@ -109,6 +111,7 @@ type machine struct {
 	armed    alarm
 	held     int    // holds that were out when the step began, and those that it granted
 	waiting  int    // clients that want one
+	unable   int    // of those, who may not wake the target
 	epoch    uint64 // number of the newest run
 	starts   int    // failed starts in a row
 	stops    int    // failed stops in a row
@@ -121,13 +124,15 @@ type machine struct {
 
 // step takes one input and returns what to do about it.
 func (m *machine) step(in input) output {
-	m.held = in.held
+	m.held, m.unable = in.held, in.unable
 	out := m.apply(in)
-	if out.grant {
-		m.held, m.waiting = m.held+m.waiting, 0
-	}
-	if out.refuse {
-		m.waiting = 0
+	switch {
+	case out.grant:
+		m.held, m.waiting, m.unable = m.held+m.waiting, 0, 0
+	case out.refuse:
+		m.waiting, m.unable = 0, 0
+	case m.unable > 0 && m.op != opCheck && m.op != opStart:
+		out.turn, m.waiting, m.unable = true, m.waiting-m.unable, 0
 	}
 	if out.run == opNone && m.retiring {
 		out.run = m.retire()
@@ -205,7 +210,7 @@ func (m *machine) want() output {
 	case m.state == Unknown:
 		return m.begin(opCheck)
 	case m.state == Stopped:
-		return m.begin(opStart)
+		return m.wakeIfAble()
 	case m.starts > patience:
 		return output{refuse: true}
 	default:
@@ -233,13 +238,13 @@ func (m *machine) checked(found finding) output {
 		return m.ready()
 	case foundDown:
 		m.mayRun, m.undoing, m.stops = false, false, 0
-		if m.waiting > 0 {
+		if m.wakers() > 0 {
 			return m.wake()
 		}
 		m.state = Stopped
 	case foundSilent, foundUnclear:
 		m.mayRun = m.mayRun || found == foundSilent
-		if m.waiting > 0 {
+		if m.wakers() > 0 {
 			return m.wake()
 		}
 		m.state = Unknown
@@ -282,7 +287,7 @@ func (m *machine) stopped(failed bool) output {
 	switch {
 	case m.starts > 0:
 		return m.fail()
-	case m.waiting > 0:
+	case m.wakers() > 0:
 		return m.begin(opStart)
 	}
 	m.state = Stopped
@@ -294,7 +299,7 @@ func (m *machine) expired() output {
 	switch {
 	case m.op != opNone:
 		return output{}
-	case m.state == Failed && m.waiting > 0:
+	case m.state == Failed && m.wakers() > 0:
 		return m.begin(opStart)
 	case m.state == Failed && m.held > 0:
 		return m.begin(opCheck)
@@ -342,6 +347,17 @@ func (m *machine) ready() output {
 	m.state, m.mayRun, m.undoing = Ready, true, false
 	m.starts, m.stops, m.asked = 0, 0, 0
 	return output{grant: m.waiting > 0}
+}
+
+// wakers is how many wait who may wake the target.
+func (m *machine) wakers() int { return m.waiting - m.unable }
+
+// wakeIfAble starts a target that sleeps, if somebody waits who may wake it.
+func (m *machine) wakeIfAble() output {
+	if m.wakers() > 0 {
+		return m.begin(opStart)
+	}
+	return output{}
 }
 
 // wake starts the target for those who wait, unless starts have been failing.

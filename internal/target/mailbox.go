@@ -57,6 +57,7 @@ func (m *mailbox) close() []request {
 type queue struct {
 	first, last *Hold
 	set         map[*Hold]struct{}
+	ranks       [Commanding + 1]int // how many of each are in it
 }
 
 func (q *queue) len() int { return len(q.set) }
@@ -71,6 +72,7 @@ func (q *queue) push(h *Hold) {
 		q.set = map[*Hold]struct{}{}
 	}
 	q.set[h] = struct{}{}
+	q.ranks[h.Rank]++
 	h.prev, h.next = q.last, nil
 	if q.last == nil {
 		q.first = h
@@ -82,6 +84,7 @@ func (q *queue) push(h *Hold) {
 
 func (q *queue) remove(h *Hold) {
 	delete(q.set, h)
+	q.ranks[h.Rank]--
 	if h.prev == nil {
 		q.first = h.next
 	} else {
@@ -98,7 +101,7 @@ func (q *queue) remove(h *Hold) {
 // drain empties the queue and returns its first hold, the others linked behind it.
 func (q *queue) drain() *Hold {
 	first := q.first
-	q.first, q.last = nil, nil
+	q.first, q.last, q.ranks = nil, nil, [Commanding + 1]int{}
 	if len(q.set) > 100 {
 		q.set = nil // a crowd's memory is not kept
 	}

@@ -12,6 +12,7 @@ type world struct {
 	op      operation // in flight
 	held    int       // clients served, as the door counts them
 	waiting int       // clients queued
+	meek    int       // of those, who may not wake the target
 	armed   alarm
 	open    bool // the door
 	used    bool // somebody has come through it since the machine was last told
@@ -60,7 +61,7 @@ func (w *world) step(in input) error {
 	if in.kind != stepCounted {
 		w.open = false
 	}
-	in.held, in.used, w.used = w.held, w.used, false
+	in.held, in.used, w.used, in.unable = w.held, w.used, false, w.meek
 	switch {
 	case w.rush == rushIn && w.open:
 		w.enter()
@@ -77,11 +78,19 @@ func (w *world) step(in input) error {
 	if out.grant && out.refuse {
 		return fmt.Errorf("both granted and refused")
 	}
-	if out.grant {
-		w.held, w.waiting = w.held+w.waiting, 0 // admitted by the supervisor
+	if out.run == opStart && !out.resume && w.waiting == w.meek {
+		return fmt.Errorf("started for nobody who may wake it")
 	}
-	if out.refuse {
-		w.waiting = 0
+	if out.turn && (out.grant || out.refuse || w.meek == 0) {
+		return fmt.Errorf("turned away, and what else?")
+	}
+	switch {
+	case out.grant:
+		w.held, w.waiting, w.meek = w.held+w.waiting, 0, 0 // admitted by the supervisor
+	case out.refuse:
+		w.waiting, w.meek = 0, 0
+	case out.turn:
+		w.waiting, w.meek = w.waiting-w.meek, 0
 	}
 	if out.rearm {
 		w.armed, w.stale = out.alarm, w.used && out.alarm == alarmIdle
@@ -103,6 +112,9 @@ func (w *world) step(in input) error {
 			return fmt.Errorf("%v taken up in the middle of a life", out.run)
 		}
 		w.op, w.resumed = out.run, out.resume
+	}
+	if w.meek > 0 && w.op != opCheck && w.op != opStart {
+		return fmt.Errorf("one who may not wake it waits for nothing: %+v", *w)
 	}
 	return w.check()
 }
@@ -207,7 +219,14 @@ func (w *world) steps(l limits) []move {
 		w.waiting++
 		return w.step(input{kind: stepAcquired})
 	})
-	add(w.waiting > 0, "waiter leaves", step(input{kind: stepAbandoned}, func(w *world) { w.waiting-- }))
+	add(w.held+w.waiting < l.clients, "client arrives that may not wake it", func(w *world) error {
+		w.waiting, w.meek = w.waiting+1, w.meek+1
+		return w.step(input{kind: stepAcquired})
+	})
+	add(w.waiting > w.meek, "the budget is spent", func(w *world) error { w.meek = w.waiting; return nil })
+	add(w.waiting > w.meek, "waiter leaves", step(input{kind: stepAbandoned}, func(w *world) { w.waiting-- }))
+	add(w.meek > 0, "waiter leaves that may not wake it", step(input{kind: stepAbandoned}, func(w *world) { w.waiting, w.meek = w.waiting-1, w.meek-1 }))
+	add(w.held > 0, "dial refused to one who may not wake it", step(input{kind: stepSuspected}, func(w *world) { w.held--; w.waiting, w.meek = w.waiting+1, w.meek+1 }))
 	add(w.held > 0, "client ends in doubt", step(input{kind: stepDoubted}, func(w *world) { w.held-- }))
 	add(w.held > 0, "dial refused", step(input{kind: stepSuspected}, func(w *world) { w.held--; w.waiting++ }))
 	add(w.armed != alarmOff, "timer", step(input{kind: stepExpired}, func(w *world) { w.armed = alarmOff }))
@@ -224,7 +243,7 @@ func (w *world) steps(l limits) []move {
 	add(w.crashes < l.crashes, "fault", func(w *world) error { return w.fault() })
 	add(w.crashes < l.crashes && w.armed != alarmOff, "timer, and a fault before anything is done", func(w *world) error {
 		w.open = false
-		w.m.step(input{kind: stepExpired, held: w.held, used: w.used})
+		w.m.step(input{kind: stepExpired, held: w.held, used: w.used, unable: w.meek})
 		return w.fault()
 	})
 	w.endings(add, step)
@@ -292,7 +311,7 @@ func (w *world) fault() error {
 		w.orphan = w.op
 	}
 	w.m = w.m.successor(w.held)
-	w.op, w.waiting, w.armed, w.drained = opNone, 0, alarmOff, false
+	w.op, w.waiting, w.meek, w.armed, w.drained = opNone, 0, 0, alarmOff, false
 	w.crashes++
 	return w.step(input{kind: stepBooted})
 }
@@ -313,6 +332,7 @@ func (w world) calm() error {
 			}
 		case w.waiting > 0 && w.op == opNone:
 			w.waiting--
+			w.meek = min(w.meek, w.waiting)
 			if err := w.step(input{kind: stepAbandoned}); err != nil {
 				return err
 			}

@@ -61,6 +61,7 @@ func (f finding) String() string {
 func (j *job) operate(ctx context.Context) (res result) {
 	defer j.contain(&res)
 	j.awaitSave(ctx)
+	j.saveBudget(ctx)
 	res = result{found: foundUnclear, err: j.mark("begin")}
 	switch {
 	case res.err != nil: // a test wants it so
@@ -259,6 +260,25 @@ func (j *job) awaitSave(ctx context.Context) {
 	case <-time.After(saveTimeout):
 		j.Logger.Error("going on although the state is not saved: the disk does not answer", "target", j.Name, "operation", j.op.String())
 		j.doubt(j.call.Epoch, errDeadDisk)
+	}
+}
+
+// saveBudget has the start counted on disk before it begins: no crash makes it a free one.
+func (j *job) saveBudget(ctx context.Context) {
+	if j.Budget == nil || j.op != opStart || j.resume {
+		return
+	}
+	saved := make(chan error, 1)
+	go func() { saved <- j.Budget.Save() }()
+	err := errDeadDisk
+	select {
+	case err = <-saved:
+	case <-ctx.Done():
+		return
+	case <-time.After(saveTimeout):
+	}
+	if err != nil {
+		j.Logger.Error("going on although the budget is not saved: should rouse crash now, this start costs nothing", "target", j.Name, "err", err)
 	}
 }
 

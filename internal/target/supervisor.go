@@ -172,6 +172,8 @@ func (s *supervisor) count(in input) input {
 // take steps the machine and does what it says.
 func (s *supervisor) take(ops context.Context, in input, why causer) {
 	in = s.count(in)
+	barred := s.look()
+	in.unable = s.unable(barred)
 	from, held, mayRun := s.machine.state, s.machine.held, s.machine.mayRun
 	out := s.machine.step(in)
 	if s.machine.state != from {
@@ -187,8 +189,8 @@ func (s *supervisor) take(ops context.Context, in input, why causer) {
 		s.cause = why.Cause()
 	}
 	switch {
-	case out.run == opStart && s.queue.len() > 0:
-		s.cause = s.queue.first.waiter.Cause() // who waits longest is the reason, whatever came between
+	case out.run == opStart && s.waker(barred) != nil:
+		s.cause = s.waker(barred).waiter.Cause() // who waits longest is the reason, whatever came between
 	case out.run == opStop && s.machine.retiring:
 		s.cause = ErrEnding.Error()
 	}
@@ -209,6 +211,10 @@ func (s *supervisor) take(ops context.Context, in input, why causer) {
 	if out.refuse {
 		s.refuse(s.refusal())
 	}
+	if out.turn {
+		s.turnAway(barred)
+	}
+	s.spend(out, mayRun)
 	saved := s.remember(out.run, in.used)
 	if out.run == opCheck && from == Stopped {
 		ops, s.hurry = context.WithCancelCause(ops)

@@ -59,6 +59,9 @@ type Options struct {
 	Backoff      time.Duration // 1s: pause after the first failure; doubles up to 128 times
 	Look         time.Duration // 1m: how often to ask whether a sleeping target was started by somebody else; < 0 never
 
+	Budget    Budget       // nil: starts cost nothing
+	NeverWake func() error // says why nobody but who commands may wake it now; nil: it may always be woken
+
 	Events *event.Log
 	Logger *slog.Logger
 

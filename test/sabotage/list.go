@@ -16,11 +16,15 @@ var mutations = []mutation{
 	{guard: "a visit does not begin the cooldown anew", file: "internal/target/machine.go", old: " || in.used && out.alarm == alarmIdle", new: "", catcher: "TestCooldownRunsFromTheLastFastRelease"},
 	{guard: "the cooldown ends in the moment of a visit", file: "internal/target/machine.go", old: "		if in.used {\n			return output{} // asked too early\n		}\n", new: "", catcher: "TestFastClientInTheMomentOfTheQuestion"},
 	{guard: "an unheld target gets no cooldown", file: "internal/target/machine.go", old: "	case m.mayRun:\n		return alarmIdle", new: "	case m.mayRun:\n		return alarmOff", catcher: "TestWithdrawCrossesAGrant"},
-	{guard: "who waits through the backoff is forgotten", file: "internal/target/machine.go", old: "case m.state == Failed && m.waiting > 0:\n		return m.begin(opStart)", new: "case false:\n		return m.begin(opStart)", catcher: "TestEveryReachableState"},
+	{guard: "who waits through the backoff is forgotten", file: "internal/target/machine.go", old: "case m.state == Failed && m.wakers() > 0:\n		return m.begin(opStart)", new: "case false:\n		return m.begin(opStart)", catcher: "TestEveryReachableState"},
 	{guard: "a hold that becomes a wait is not counted", file: "internal/target/machine.go", old: "	case stepSuspected:\n		m.waiting++\n", new: "	case stepSuspected:\n", catcher: "TestAskWakesAndIsAnswered"},
 	{guard: "clients are let in while rouse retires the target", file: "internal/target/machine.go", old: "	case m.retiring:\n		return output{refuse: true}\n", new: "", catcher: "TestRetireStopsOnceUnheld"},
 	{guard: "a target found down stays 'may run'", file: "internal/target/machine.go", old: "	case foundDown:\n		m.mayRun, m.undoing, m.stops = false, false, 0\n", new: "	case foundDown:\n		m.undoing, m.stops = false, 0\n", catcher: "TestEveryReachableState"},
-	{guard: "a refused client stays counted", file: "internal/target/machine.go", old: "	if out.refuse {\n		m.waiting = 0\n	}\n", new: "", catcher: "TestAskIsToldOfAFailure"},
+	{guard: "a refused client stays counted", file: "internal/target/machine.go", old: "		m.waiting, m.unable = 0, 0\n	case m.unable", new: "	case m.unable", catcher: "TestAskIsToldOfAFailure"},
+	{guard: "who may not wake the target starts it", file: "internal/target/machine.go", old: "return m.waiting - m.unable }", new: "return m.waiting }", catcher: "TestOneWhoMayNotWakeIsTurnedAwayAtOnce"},
+	{guard: "who may not wake the target waits for ever", file: "internal/target/machine.go", old: "	case m.unable > 0 && m.op != opCheck", new: "	case false && m.op != opCheck", catcher: "TestOneWhoMayNotWakeIsTurnedAwayAtOnce"},
+	{guard: "a spent budget is not heeded", file: "internal/target/rank.go", old: "case h.Rank == Ordinary && b.budget != nil:", new: "case false:", catcher: "TestASpentBudgetTurnsAwayAllButTheExempt"},
+	{guard: "a start is not counted in the budget", file: "internal/target/rank.go", old: "		s.opts.Budget.Begun(time.Now())\n", new: "", catcher: "TestARetryIsPaidForToo"},
 
 	// The door that counts.
 	{guard: "whoever leaves is not counted out", file: "internal/target/door.go", old: "countOf(d.word.Add(^uint64(0))) == 0", new: "countOf(d.word.Load()) == 0", catcher: "TestAskWakesAndIsAnswered"},
@@ -33,7 +37,7 @@ var mutations = []mutation{
 	// The supervisor that does.
 	{guard: "the count may rise behind the machine's back", file: "internal/target/supervisor.go", old: "in.held, in.used = s.door.shut()", new: "in.held, in.used = s.door.look()", catcher: "TestSuspendedMachineDoesNotLengthenACooldown"},
 	{guard: "who is let in is not counted", file: "internal/target/requests.go", old: "	s.door.admit(s.queue.len())\n", new: "", catcher: "TestAskWakesAndIsAnswered"},
-	{guard: "the start does not wait for the disk", file: "internal/target/operate.go", old: "	j.awaitSave(ctx)\n	res =", new: "	res =", catcher: "TestStartWaitsForASlowDisk"},
+	{guard: "the start does not wait for the disk", file: "internal/target/operate.go", old: "	j.awaitSave(ctx)\n	j.saveBudget", new: "	j.saveBudget", catcher: "TestStartWaitsForASlowDisk"},
 	{guard: "a late timer is believed after a freeze", file: "internal/target/timer.go", old: "if !s.late && overdue > lateTimer {", new: "if false {", catcher: "TestClientOfAResumedMachineIsSeenBeforeTheQuestion"},
 	{guard: "a stop is believed while the driver says that it runs", file: "internal/target/stop.go", old: "		if running {\n			return errors.New(\"its driver says that it still runs\")\n		}\n", new: "		_ = running\n", catcher: "TestStopIsNotOverWhileTheDriverSaysItRuns"},
 	{guard: "a stop is believed while somebody answers", file: "internal/target/stop.go", old: "	return fmt.Errorf(\"%w at %s\", errStillUp, j.call.Address)", new: "	return nil", catcher: "TestBrokenAppIsNotTakenForASleepingOne"},
