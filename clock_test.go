@@ -16,7 +16,7 @@ import (
 var wallClock = map[string][]string{
 	"UnixNano":  {"trace/"},
 	"UnixMilli": {"trace/"},
-	"Round":     {"state/state.go", "driver/exec/leftover.go", "driver/exec/keeper.go", "trace/"},
+	"Round":     {"gate/budget.go", "state/state.go", "driver/exec/leftover.go", "driver/exec/keeper.go", "trace/"},
 	"UTC":       {"state/", "trace/"},
 	"Local":     nil,
 }

@@ -78,3 +78,36 @@ func fitsPath(entry, path string) bool {
 	rest, found := strings.CutPrefix(path, strings.TrimSuffix(entry, "/"))
 	return found && (rest == "" && !strings.HasSuffix(entry, "/") || strings.HasPrefix(rest, "/") || path == entry)
 }
+
+// Any says whether a client fits one of the rules, or may yet.
+func Any(rules []Rule, b []byte, ended bool) (fits, more bool) {
+	for i := range rules {
+		ok, err := rules[i].Match(b, ended)
+		if ok {
+			return true, false
+		}
+		more = more || err != nil
+	}
+	return false, more
+}
+
+// Describe says in a few words, fit for a log, what a client has said.
+func Describe(b []byte) string {
+	h, err := Guess(b)
+	if err != nil {
+		return "something that is not known"
+	}
+	text := string(h.Kind)
+	switch {
+	case h.Kind == Minecraft && !h.Login:
+		text += " status"
+	case h.Kind == Postgres && h.Cancel:
+		text += " cancel"
+	}
+	for _, part := range []string{h.Method, h.Name, h.Database, h.Command} {
+		if part != "" {
+			text += " " + part
+		}
+	}
+	return text
+}

@@ -29,13 +29,11 @@ func clientHelloOf(t testing.TB, server string) []byte {
 	return b[:n]
 }
 
-
 func postgresStartup(pairs ...string) []byte {
 	body := "\x00\x03\x00\x00" + strings.Join(pairs, "\x00") + "\x00\x00"
 	n := len(body) + 4
 	return append([]byte{0, 0, byte(n >> 8), byte(n)}, body...)
 }
-
 
 func gameHandshake(host string, next byte) []byte {
 	body := append([]byte{0, 0xff, 5, byte(len(host))}, host...)
