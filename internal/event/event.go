@@ -15,24 +15,26 @@ type Kind string
 
 // What can happen to a target and to a client.
 const (
-	StateChanged   Kind = "state changed"          // From, To, Cause, Held, Waiting, Resumed
-	OperationBegun Kind = "operation begun"        // Operation, Cause, Held, Waiting, Resumed
-	OperationEnded Kind = "operation ended"        // Operation, Elapsed, Err
-	StillWorking   Kind = "still working"          // Operation, Elapsed, Waiting: progress of a long operation
-	IdleArmed      Kind = "cooldown begins"        // Delay
-	BackoffArmed   Kind = "waiting to try again"   // Delay, Err
-	ClientWaits    Kind = "client waits"           // Client, Cause
-	ClientLeft     Kind = "client left"            // Client, Elapsed: it went before it was served
-	ClientRefused  Kind = "client refused"         // Client, Elapsed, Err
-	ClientServed   Kind = "client connected"       // Client, Elapsed (waited)
-	ClientEnded    Kind = "client ended"           // Client, Elapsed, Sent, Received, Cause; Err if a peer fell silent
-	BackendSuspect Kind = "backend did not answer" // Client, Err
-	HookBegun      Kind = "hook begun"             // Operation (the hook's own event), PID
-	HookEnded      Kind = "hook ended"             // Operation, PID, Err
-	StateNotSaved  Kind = "state not saved"        // Err: the disk has refused a record; the log has more
-	StateSaved     Kind = "state saved again"      // the first record since that
-	RouseBegan     Kind = "rouse began"            // of the program, not of a target
-	RouseEnded     Kind = "rouse ended"            // in order
+	StateChanged    Kind = "state changed"           // From, To, Cause, Held, Waiting, Resumed
+	OperationBegun  Kind = "operation begun"         // Operation, Cause, Held, Waiting, Resumed
+	OperationEnded  Kind = "operation ended"         // Operation, Elapsed, Err
+	StillWorking    Kind = "still working"           // Operation, Elapsed, Waiting: progress of a long operation
+	IdleArmed       Kind = "cooldown begins"         // Delay
+	BackoffArmed    Kind = "waiting to try again"    // Delay, Err
+	ClientWaits     Kind = "client waits"            // Client, Cause
+	ClientLeft      Kind = "client left"             // Client, Elapsed: it went before it was served
+	ClientRefused   Kind = "client refused"          // Client, Elapsed, Err
+	ClientServed    Kind = "client connected"        // Client, Elapsed (waited)
+	ClientEnded     Kind = "client ended"            // Client, Elapsed, Sent, Received, Cause; Err if a peer fell silent
+	GateObserved    Kind = "gate would refuse"       // Client, Err: it is let pass, for the gate only observes
+	CheckerAnswered Kind = "health checker answered" // Client, Cause
+	BackendSuspect  Kind = "backend did not answer"  // Client, Err
+	HookBegun       Kind = "hook begun"              // Operation (the hook's own event), PID
+	HookEnded       Kind = "hook ended"              // Operation, PID, Err
+	StateNotSaved   Kind = "state not saved"         // Err: the disk has refused a record; the log has more
+	StateSaved      Kind = "state saved again"       // the first record since that
+	RouseBegan      Kind = "rouse began"             // of the program, not of a target
+	RouseEnded      Kind = "rouse ended"             // in order
 )
 
 // An Event is one fact. Fields that do not apply to its kind are zero.
@@ -98,7 +100,7 @@ func (e Event) Level() slog.Level {
 		return slog.LevelError
 	case BackendSuspect, ClientRefused:
 		return slog.LevelWarn
-	case OperationBegun, HookBegun, HookEnded, RouseBegan, RouseEnded:
+	case CheckerAnswered, OperationBegun, HookBegun, HookEnded, RouseBegan, RouseEnded:
 		return slog.LevelDebug // the state that it enters is told, or the operation's end
 	case ClientServed:
 		if e.Elapsed < noticeable {

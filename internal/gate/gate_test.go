@@ -13,7 +13,7 @@ import (
 	"github.com/rouse-proxy/rouse/internal/shape"
 )
 
-func list(t *testing.T, texts ...string) *List {
+func networks(t *testing.T, texts ...string) *List {
 	t.Helper()
 	var prefixes []netip.Prefix
 	for _, text := range texts {
@@ -31,7 +31,7 @@ func list(t *testing.T, texts ...string) *List {
 }
 
 func TestAListKnowsItsNetworks(t *testing.T) {
-	l := list(t, "192.0.2.0/24", "203.0.113.7", "2001:db8::/32", "::ffff:198.51.100.0/120")
+	l := networks(t, "192.0.2.0/24", "203.0.113.7", "2001:db8::/32", "::ffff:198.51.100.0/120")
 	for ip, want := range map[string]bool{
 		"192.0.2.1": true, "192.0.3.1": false, "203.0.113.7": true, "203.0.113.8": false, "::ffff:192.0.2.1": true,
 		"2001:db8::1": true, "2001:db9::1": false, "198.51.100.9": true, "fe80::1%eth0": false, "::1": false,
@@ -43,7 +43,7 @@ func TestAListKnowsItsNetworks(t *testing.T) {
 	if !l.Contains(netip.Addr{}) || !(*List)(nil).Contains(netip.MustParseAddr("192.0.2.1")) {
 		t.Error("who has no address, and everybody if there is no list, must be in it")
 	}
-	if !list(t, "fe80::/10").Contains(netip.MustParseAddr("fe80::1%eth0")) {
+	if !networks(t, "fe80::/10").Contains(netip.MustParseAddr("fe80::1%eth0")) {
 		t.Error("a zone must not hide an address")
 	}
 }
@@ -141,7 +141,7 @@ func TestSourcesAreForgotten(t *testing.T) {
 }
 
 func TestArrivalInOrder(t *testing.T) {
-	g := New(Options{Connect: list(t, "127.0.0.0/8"), Health: list(t, "127.0.0.9", "192.0.2.9"), Answer: AnswerHTTP, Source: Rate{1, time.Minute}})
+	g := New(Options{Connect: networks(t, "127.0.0.0/8"), Health: networks(t, "127.0.0.9", "192.0.2.9"), Answer: AnswerHTTP, Source: Rate{1, time.Minute}})
 	for _, c := range []struct {
 		ip   string
 		want Action
@@ -158,7 +158,7 @@ func TestArrivalInOrder(t *testing.T) {
 	if v := g.Arrive(netip.Addr{}); v.Action != Pass {
 		t.Errorf("a client without an address: %+v", v)
 	}
-	o := New(Options{Connect: list(t, "127.0.0.1"), Observe: true})
+	o := New(Options{Connect: networks(t, "127.0.0.1"), Observe: true})
 	if v := o.Arrive(netip.MustParseAddr("192.0.2.1")); v.Action != Pass || v.Observed == nil {
 		t.Errorf("observed: %+v", v)
 	}
@@ -181,10 +181,10 @@ func TestWhoMayWake(t *testing.T) {
 		gate   string
 	}{
 		"no gate":                 {Options{}, "192.0.2.1", "", false, 0, 0, Ordinary, ""},
-		"of the list":             {Options{Wake: list(t, "192.0.2.1")}, "192.0.2.1", "", false, 0, 0, Ordinary, ""},
-		"not of the list":         {Options{Wake: list(t, "192.0.2.1"), MinHold: s}, "192.0.2.2", "", false, 0, 0, Meek, WakeFrom},
-		"exempt":                  {Options{Exempt: list(t, "192.0.2.1")}, "192.0.2.1", "", false, 0, 0, Exempt, ""},
-		"observed":                {Options{Wake: list(t, "192.0.2.1"), Observe: true}, "192.0.2.2", "", false, 0, 0, Ordinary, WakeFrom},
+		"of the list":             {Options{Wake: networks(t, "192.0.2.1")}, "192.0.2.1", "", false, 0, 0, Ordinary, ""},
+		"not of the list":         {Options{Wake: networks(t, "192.0.2.1"), MinHold: s}, "192.0.2.2", "", false, 0, 0, Meek, WakeFrom},
+		"exempt":                  {Options{Exempt: networks(t, "192.0.2.1")}, "192.0.2.1", "", false, 0, 0, Exempt, ""},
+		"observed":                {Options{Wake: networks(t, "192.0.2.1"), Observe: true}, "192.0.2.2", "", false, 0, 0, Ordinary, WakeFrom},
 		"stays too short":         {Options{MinHold: s}, "192.0.2.1", "", false, s / 4, 3 * s / 4, Ordinary, ""},
 		"has stayed":              {Options{MinHold: s}, "192.0.2.1", "", false, s, 0, Ordinary, ""},
 		"says nothing yet":        {Options{FirstBytes: s}, "192.0.2.1", "", false, s / 2, s / 2, Ordinary, ""},
@@ -198,7 +198,7 @@ func TestWhoMayWake(t *testing.T) {
 		"says something else":     {Options{Shapes: ssh, MinHold: 2 * s}, "192.0.2.1", "GET / HTTP/1.1\r\nHost: a\r\n\r\n", false, s, 0, Meek, WakeOn},
 		"never says the rest":     {Options{Shapes: ssh}, "192.0.2.1", "SSH-2", false, 5 * s, 0, Meek, WakeOn},
 		"ends before the rest":    {Options{Shapes: ssh}, "192.0.2.1", "SSH-2", true, s, 0, Meek, WakeOn},
-		"exempt, but wrong shape": {Options{Shapes: ssh, Exempt: list(t, "192.0.2.1")}, "192.0.2.1", "xyz\n", false, s, 0, Meek, WakeOn},
+		"exempt, but wrong shape": {Options{Shapes: ssh, Exempt: networks(t, "192.0.2.1")}, "192.0.2.1", "xyz\n", false, s, 0, Meek, WakeOn},
 	} {
 		j := New(c.opts).Wake(netip.MustParseAddr(c.from), []byte(c.said), c.ended, c.waited)
 		why := j.Why

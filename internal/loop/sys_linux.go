@@ -45,6 +45,20 @@ func recvFrom(fd int, b []byte) (int, error) {
 	return int(n), nil
 }
 
+// Peek copies what there is into b and leaves it there.
+func Peek(fd int, b []byte) (int, error) {
+	for {
+		n, _, e := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), unix.MSG_PEEK|unix.MSG_DONTWAIT, 0, 0)
+		if e == unix.EINTR {
+			continue
+		}
+		if e != 0 {
+			return 0, errnoErr(e)
+		}
+		return int(n), nil
+	}
+}
+
 // Send writes as much of b as there is room for. A dead peer gives EPIPE, not a signal.
 func Send(fd int, b []byte) (int, error) {
 	for {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"syscall"
 	"time"
 
@@ -30,30 +31,38 @@ var errPatience = errors.New("the target did not get ready in time")
 // handle carries one client from accept to account. One that still waits when
 // accepting ends is told to come back: the next rouse may serve it long before this
 // one has drained.
-func (l *Listener) handle(accepting, serving context.Context, conn net.Conn) {
-	c := l.arrived(conn)
-	waiting, seated := watch(accepting, conn, l.opts.Patience)
-	hold, err := l.opts.Target.Acquire(waiting, c.cause)
+func (l *Listener) handle(accepting, serving context.Context, conn net.Conn, plan *Plan) {
+	c := l.arrived(conn, plan)
+	admission, err := c.admit(accepting)
+	if err != nil || admission.checker != nil {
+		c.dismiss(admission, err)
+		return
+	}
+	waiting, watched := watch(accepting, conn, c.lane.Patience)
+	hold, err := c.acquire(waiting, admission)
 	if err == nil {
 		defer hold.Release()
 		defer c.cut()
-		err = l.connect(waiting, c, hold)
+		var leave func()
+		if leave, err = c.sit(waiting); err == nil {
+			defer leave()
+			err = l.connect(waiting, c, hold)
+		}
 	}
-	if seated(); err != nil {
+	if watched(); err != nil {
+		c.refuse(err)
+		return
+	}
+	if err := c.introduce(); err != nil {
 		c.refuse(err)
 		return
 	}
 	c.served(hold)
 	result, err := relay.Run(serving, conn.(relay.Conn), c.backend.(relay.Conn), relay.Options{})
 	c.account(result, err)
-	if l.opts.doubts(result) {
+	if c.lane.doubts(result) {
 		hold.Doubt()
 	}
-}
-
-// doubts says whether the target is to be asked after a client that ended like this.
-func (o *Options) doubts(r relay.Result) bool {
-	return r.BackendFirst && r.Received == 0 && r.Ended.Sub(r.Started) < tooSoon && o.blames()
 }
 
 // connect gives the client a connection to the backend: the one that proved the
@@ -61,14 +70,14 @@ func (o *Options) doubts(r relay.Result) bool {
 // doubt, and the client goes back to waiting.
 func (l *Listener) connect(ctx context.Context, c *client, hold *target.Hold) error {
 	for attempt := 0; ; attempt++ {
-		if c.backend = l.opts.takeConn(hold); c.backend != nil {
+		if c.backend = c.lane.takeConn(hold); c.backend != nil {
 			return nil
 		}
 		if err := rest(ctx, attempt); err != nil {
 			return fmt.Errorf("%w; the last try: %w", err, c.trouble)
 		}
-		dialing, cancel := context.WithTimeout(ctx, dialTimeout)
-		conn, err := l.opts.Dial(dialing, l.opts.address(hold))
+		dialing, cancel := context.WithTimeout(context.WithValue(ctx, clientKey{}, c.from), dialTimeout)
+		conn, err := c.lane.Dial(dialing, c.lane.address(hold))
 		cancel()
 		switch {
 		case err == nil:
@@ -78,7 +87,7 @@ func (l *Listener) connect(ctx context.Context, c *client, hold *target.Hold) er
 			return context.Cause(ctx)
 		}
 		c.suspect(err)
-		if errors.Is(err, probe.ErrCannotAsk) || !l.opts.blames() {
+		if errors.Is(err, probe.ErrCannotAsk) || !c.lane.blames() {
 			continue // nothing is known against the target
 		}
 		if err := hold.Suspect(ctx); err != nil {
@@ -128,10 +137,13 @@ func watchClient(ctx context.Context, conn net.Conn, cancel context.CancelCauseF
 // client is one connection's account.
 type client struct {
 	events  *event.Log
-	target  string
+	plan    *Plan
+	lane    *Lane // its first one until it is chosen
 	conn    net.Conn
 	backend net.Conn
-	address string
+	from    netip.AddrPort // of the client; zero: it has none
+	to      netip.AddrPort // where it has connected to, if a PROXY header has said it
+	address string         // of the client, as events have it
 	cause   string
 	arrived time.Time
 	trouble error // the newest with its backend
@@ -139,16 +151,34 @@ type client struct {
 	over    bool  // its end is told
 }
 
-func (l *Listener) arrived(conn net.Conn) *client {
-	c := &client{
-		events: l.opts.Events, target: l.opts.Target.Name(), conn: conn,
-		address: conn.RemoteAddr().String(), arrived: time.Now(),
+func (l *Listener) arrived(conn net.Conn, plan *Plan) *client {
+	c := &client{events: l.opts.Events, plan: plan, lane: plan.first(), conn: conn, arrived: time.Now()}
+	c.is(addressOf(conn.RemoteAddr()))
+	if c.address == "" {
+		c.address = "unix socket"
+		if a := conn.RemoteAddr(); a != nil && a.String() != "" && a.Network() != "unix" {
+			c.address = a.String()
+		}
 	}
 	c.cause = "client " + c.address
-	if st := l.opts.Target.Status(); st.State != target.Ready { // for the log only: nothing is decided by it
-		c.emit(event.Event{Kind: event.ClientWaits, Cause: "target is " + st.State.String()})
-	}
 	return c
+}
+
+// is says who the client is.
+func (c *client) is(from netip.AddrPort) {
+	if from.IsValid() {
+		c.from, c.address = from, from.String()
+		c.cause = "client " + c.address
+	}
+}
+
+// addressOf returns an address of TCP; zero for any other.
+func addressOf(a net.Addr) netip.AddrPort {
+	tcp, ok := a.(*net.TCPAddr)
+	if !ok {
+		return netip.AddrPort{}
+	}
+	return netip.AddrPortFrom(tcp.AddrPort().Addr().Unmap(), tcp.AddrPort().Port())
 }
 
 // cut ends a client that a fault has left without an end. It comes before the hold is given
@@ -166,7 +196,7 @@ func (c *client) cut() {
 }
 
 func (c *client) emit(e event.Event) {
-	e.Target, e.Client = c.target, c.address
+	e.Target, e.Client = c.lane.Target.Name(), c.address
 	c.events.Emit(e)
 }
 

@@ -33,7 +33,7 @@ func (g *guest) guarded(f func()) {
 func (g *guest) emit(e event.Event) {
 	if log := g.at.door.opts.Events; log.Wants(e.Level()) {
 		defer g.at.door.lost(e.Kind)
-		e.Target, e.Client = g.at.door.opts.Target.Name(), g.from.String()
+		e.Target, e.Client = g.lane.Target.Name(), g.from.String()
 		log.Emit(e)
 	}
 }
@@ -41,6 +41,6 @@ func (g *guest) emit(e event.Event) {
 func (d *door) lost(kind event.Kind) {
 	if p := recover(); p != nil {
 		d.opts.Logger.Error("a fault of rouse itself has lost one event; please report it",
-			"target", d.opts.Target.Name(), "event", string(kind), "panic", fmt.Sprintf("%v\n%s", p, debug.Stack()))
+			"target", d.name(), "event", string(kind), "panic", fmt.Sprintf("%v\n%s", p, debug.Stack()))
 	}
 }

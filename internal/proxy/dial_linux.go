@@ -24,11 +24,11 @@ func (g *guest) dial() {
 		g.at.loop.Disarm(&g.wait.timer)
 		g.wait.dialed = g.at.loop.Clock()
 	}
-	if conn := g.at.door.opts.takeConn(&g.hold); conn != nil && g.takeOver(conn) == nil {
+	if conn := g.lane.takeConn(&g.hold); conn != nil && g.takeOver(conn) == nil {
 		return
 	}
 	address := g.address()
-	to, err := g.at.door.opts.Direct(address)
+	to, err := g.lane.Direct(address)
 	switch {
 	case err != nil:
 		g.failed(err)
@@ -40,7 +40,7 @@ func (g *guest) dial() {
 }
 
 // address is where the guest is to be connected to.
-func (g *guest) address() string { return g.at.door.opts.address(&g.hold) }
+func (g *guest) address() string { return g.lane.address(&g.hold) }
 
 // takeOver uses a connection that exists. An error says that it could not be had; it is closed then.
 func (g *guest) takeOver(conn net.Conn) error {
@@ -81,7 +81,7 @@ func (g *guest) try(to netip.AddrPort) {
 		return
 	}
 	if g.wait != nil {
-		g.at.loop.Arm(&g.wait.timer, g.at.release.beat(g))
+		g.at.loop.Arm(&g.wait.timer, g.release().beat(g))
 		return
 	}
 	g.at.young.add(g)
@@ -119,8 +119,8 @@ func (g *guest) again() {
 	if g.wait.dialed == 0 {
 		g.wait.dialed = g.at.loop.Clock() - dialBeat
 	}
-	g.at.release.lost(g)
-	to, err := g.at.door.opts.Direct(g.address())
+	g.release().lost(g)
+	to, err := g.lane.Direct(g.address())
 	switch {
 	case g.at.loop.Clock()-g.wait.dialed >= dialTimeout:
 		g.drop()
@@ -154,7 +154,7 @@ func (n *named) dial(ctx context.Context, cancel context.CancelFunc, address str
 	defer n.guest.at.loop.Post(n)
 	defer cancel()
 	defer n.contain()
-	n.conn, n.err = n.guest.at.door.opts.Dial(ctx, address)
+	n.conn, n.err = n.guest.lane.Dial(ctx, address)
 }
 
 func (n *named) contain() {
@@ -200,7 +200,7 @@ func (g *guest) answeredBy(tag int8, events loop.Events) {
 		}
 	}
 	g.dropOlder()
-	if to, _ := g.at.door.opts.Direct(g.address()); loop.LocalAddr(int(g.back)) == to {
+	if to, _ := g.lane.Direct(g.address()); loop.LocalAddr(int(g.back)) == to {
 		loop.Reset(int(g.back)) // what lingers would keep the target from its own port
 		g.back = -1
 		g.failed(fmt.Errorf("connecting to %s: nobody listens there: %w", g.address(), unix.ECONNREFUSED))
@@ -269,7 +269,7 @@ func (g *guest) dropOlder() {
 func (g *guest) failed(err error) {
 	w := g.patient()
 	g.at.loop.Disarm(&w.timer)
-	g.at.release.passed(g)
+	g.release().passed(g)
 	w.attempts++
 	if w.trouble == nil || w.trouble.Error() != err.Error() {
 		g.emit(event.Event{Kind: event.BackendSuspect, Err: err})
@@ -278,7 +278,7 @@ func (g *guest) failed(err error) {
 	switch {
 	case g.patience() <= 0:
 		g.refuse(fmt.Errorf("%w; the last try: %w", errPatience, err))
-	case errors.Is(err, probe.ErrCannotAsk) || !g.at.door.opts.blames():
+	case errors.Is(err, probe.ErrCannotAsk) || !g.lane.blames():
 		g.rest(resting)
 	case w.attempts > 1: // the target is believed ready again and again, and is not
 		g.rest(doubting)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,10 +24,10 @@ type door struct {
 	*Listener
 	fd        int
 	doormen   []*doorman // one on each loop
-	pace      pace       // of releases
 	accepting context.Context
 	serving   context.Context
 	clients   sync.WaitGroup
+	staged    atomic.Int32 // clients that are screened
 	spare     atomic.Int32 // descriptors for attempts beside a client's newest
 }
 
@@ -49,9 +50,13 @@ func (l *Listener) serveLoops(accepting, serving context.Context, ln net.Listene
 		err = fmt.Errorf("accepting clients on %v: %w", ln.Addr(), err)
 		end(err) // some loops may have let clients in
 	}
-	<-open.Done()
-	d.shut()
+	select {
+	case <-open.Done():
+	case <-l.closed:
+	}
+	d.leave()
 	loop.Close(fd)
+	defer context.AfterFunc(open, d.shut)()
 	if err != nil {
 		d.cut(err)
 	}
@@ -67,11 +72,11 @@ func prepare(fd int) {
 }
 
 func newDoor(l *Listener, fd int) *door {
-	d := &door{Listener: l, fd: fd, pace: pace{rate: l.opts.ReleaseRate}}
+	d := &door{Listener: l, fd: fd}
 	d.spare.Store(int32(l.opts.Spare))
 	for _, on := range l.opts.Loops.Loops() {
 		m := &doorman{door: d, loop: on, batch: 1, early: true, young: young{loop: on}}
-		m.timer, m.young.timer, m.release = loop.NewTimer(m), loop.NewTimer(&m.young), newRelease(m)
+		m.timer, m.young.timer = loop.NewTimer(m), loop.NewTimer(&m.young)
 		m.patrol = relay.NewPatrol(on, relay.Options{})
 		d.doormen = append(d.doormen, m)
 	}
@@ -96,10 +101,14 @@ func (d *door) open() error {
 	})
 }
 
-// shut ends accepting and refuses who waits.
+// leave ends accepting.
+func (d *door) leave() {
+	_ = d.everywhere(func(m *doorman) error { m.leave(); return nil })
+}
+
+// shut refuses who waits.
 func (d *door) shut() {
 	_ = d.everywhere(func(m *doorman) error {
-		m.leave()
 		m.each(func(g *guest) {
 			if g.state != linked {
 				g.refuse(context.Cause(d.accepting))
@@ -151,7 +160,24 @@ type doorman struct {
 	early   bool // who is accepted may have come before the listener was prepared
 	young   young
 	patrol  *relay.Patrol
-	release *release
+
+	releases []*release // one for each lane that has had a use for it
+	stage    []*guest   // who is screened, in order; some have gone
+}
+
+// releaseOf returns where those wait for their turn who are led on the lane. Those of lanes that are of no plan any more go when
+// nobody waits there.
+func (m *doorman) releaseOf(lane *Lane) *release {
+	for _, r := range m.releases {
+		if r.lane == lane {
+			return r
+		}
+	}
+	current := m.door.plan.Load().all()
+	m.releases = slices.DeleteFunc(m.releases, func(r *release) bool { return r.idle() && !slices.Contains(current, r.lane) })
+	r := newRelease(m, lane)
+	m.releases = append(m.releases, r)
+	return r
 }
 
 // each calls f with every client of the door that is on this loop.

@@ -15,7 +15,7 @@ func (g *guest) RelayEnded(res relay.Result, err error) {
 		g.at.door.faulted(err)
 	}
 	g.emit(ended(res, err))
-	if g.at.door.opts.doubts(res) {
+	if g.lane.doubts(res) {
 		g.hold.Doubt()
 	}
 	g.fd, g.back = -1, -1
@@ -31,7 +31,9 @@ func (g *guest) refuse(err error) {
 	if errors.Is(err, peek.ErrLeft) || errors.Is(err, peek.ErrReset) {
 		e = event.Event{Kind: event.ClientLeft, Elapsed: e.Elapsed, Cause: err.Error()}
 	}
-	g.emit(e)
+	if !g.checked() { // of a checker nothing more is told
+		g.emit(e)
+	}
 	g.at.loop.Leave(g.token)
 	loop.Reset(int(g.fd))
 	g.drop()
@@ -51,17 +53,21 @@ func (g *guest) refuse(err error) {
 
 // finish gives back what the client took. Nothing is under way for it any more.
 func (g *guest) finish() {
+	g.unscreen()
 	g.state = over
 	g.age()
 	if g.wait != nil {
 		g.at.loop.Disarm(&g.wait.timer)
-		g.at.release.passed(g)
+		g.release().passed(g)
 	}
 	if g.unheard {
-		g.at.release.hear(g)
+		g.release().hear(g)
 	}
 	if g.held {
 		g.hold.Release()
+	}
+	if g.seat != nil {
+		g.lane.Seats.Leave(g.seat)
 	}
 	g.at.loop.Yield(g.weight())
 	g.at.door.opts.Slots.Release()

@@ -13,7 +13,6 @@ import (
 	"net"
 	"net/netip"
 	"runtime/debug"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -44,7 +43,7 @@ type Subject interface {
 
 // A Holder gives holds, as the methods of a target do.
 type Holder interface {
-	Acquire(ctx context.Context, cause string) (*target.Hold, error)
+	AcquireFor(ctx context.Context, wish target.Wish) (*target.Hold, error)
 	TryHold(h *target.Hold) bool
 	Ask(h *target.Hold, w target.Waiter)
 }
@@ -52,87 +51,51 @@ type Holder interface {
 // A Dialer connects to a backend that is ready.
 type Dialer func(ctx context.Context, address string) (net.Conn, error)
 
-// Options describe a listener. Target, Dial, Slots and Events are needed; Direct too where there are Loops.
+// Options describe a listener. Slots and Events are needed, and a Plan; or Target, Dial, and Direct where there are loops, for a
+// plan of one lane.
 type Options struct {
-	Target      Waker
-	Port        uint16 // dialled at the target's host, wherever that is; 0: the target's address as it is
-	Blame       *Blame // shared by the listeners of the target; its own when nil
-	Dial        Dialer
-	Slots       *gate.Slots
-	Patience    time.Duration // longest wait of one client, all in all; 15m when 0
-	ReleaseRate float64       // clients a second that are let through to a target that has woken; no limit when 0
-	Events      *event.Log
-	Logger      *slog.Logger
+	Plan   *Plan
+	Slots  *gate.Slots
+	Events *event.Log
+	Logger *slog.Logger
 
 	// Loops carry the clients of a TCP listener of the kernel; nil, as on systems without them: a goroutine carries each.
 	Loops *loop.Group
 	// Spare is how many descriptors may be taken beside two for each client: for fresh attempts at a target that does not
 	// answer. 64 when 0.
 	Spare int
-	// Direct returns where to connect to for an address, if that needs no name to be resolved; else the zero AddrPort.
-	Direct func(address string) (netip.AddrPort, error)
+
+	// Those of the one lane, see [Lane]; for who has no Plan.
+	Target      Waker
+	Port        uint16
+	Blame       *Blame
+	Dial        Dialer
+	Patience    time.Duration
+	ReleaseRate float64
+	Direct      func(address string) (netip.AddrPort, error)
 }
 
-// address returns where the clients of this listener are connected to once they hold the target.
-func (o *Options) address(h *target.Hold) string {
-	if o.Port == 0 {
-		return h.Address()
-	}
-	host, _, err := net.SplitHostPort(h.Address())
-	if err != nil {
-		return h.Address() // the dial says what is wrong with it
-	}
-	return net.JoinHostPort(host, strconv.Itoa(int(o.Port)))
+// plan returns that of one lane.
+func (o *Options) plan() *Plan {
+	return &Plan{Default: &Lane{
+		Target: o.Target, Port: o.Port, Blame: o.Blame, Dial: o.Dial, Patience: o.Patience, ReleaseRate: o.ReleaseRate, Direct: o.Direct,
+	}}
 }
 
-// takeConn returns the connection that proved the target ready, if the hold has one and it leads to where this listener's
-// clients want to go. It is closed if it leads to another port.
-func (o *Options) takeConn(h *target.Hold) net.Conn {
-	conn := h.TakeConn()
-	if conn != nil && o.Port != 0 {
-		_ = conn.Close()
-		return nil
-	}
-	return conn
-}
-
-// blamePause lies between two times that a target is asked for a port that the probe does not ask.
-const blamePause = 10 * time.Second
-
-// A Blame is what the listeners of one target have in common that lead to ports of their own. Such a port may not be
-// served, or not yet, while the target is up: to ask the target for each client, and for each of its dials, would only
-// shut the door for the clients of others.
-type Blame struct {
-	began time.Time
-	next  atomic.Int64 // when the target may be asked again, in nanoseconds since began: no clock that jumps
-}
-
-// NewBlame returns one that blames at once.
-func NewBlame() *Blame { return &Blame{began: time.Now()} }
-
-// due says whether the target is to be asked now.
-func (b *Blame) due() bool {
-	now, next := time.Since(b.began), b.next.Load()
-	return int64(now) >= next && b.next.CompareAndSwap(next, int64(now+blamePause))
-}
-
-// blames says whether the target is to be asked after a dial that has failed.
-func (o *Options) blames() bool { return o.Port == 0 || o.Blame.due() }
-
-// A Listener serves the clients of one route.
+// A Listener serves the clients of one address.
 type Listener struct {
-	opts  Options
-	began time.Time
-	quiet atomic.Int64 // no log line about trouble before this, in nanoseconds since began: no clock that jumps
+	opts   Options
+	plan   atomic.Pointer[Plan]
+	closed chan struct{} // by Close: nobody new is accepted, and who is there stays
+	once   sync.Once
+	began  time.Time
+	quiet  atomic.Int64 // no log line about trouble before this, in nanoseconds since began: no clock that jumps
 }
 
 // New returns a listener.
 func New(opts Options) *Listener {
-	if opts.Patience == 0 {
-		opts.Patience = 15 * time.Minute
-	}
-	if opts.Blame == nil {
-		opts.Blame = NewBlame()
+	if opts.Plan == nil {
+		opts.Plan = opts.plan()
 	}
 	if opts.Spare == 0 {
 		opts.Spare = 64
@@ -140,8 +103,32 @@ func New(opts Options) *Listener {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Listener{opts: opts, began: time.Now()}
+	l := &Listener{opts: opts, began: time.Now(), closed: make(chan struct{})}
+	l.Change(opts.Plan)
+	return l
 }
+
+// Change puts another plan in force, for those who come from now on.
+func (l *Listener) Change(p *Plan) {
+	p.fill()
+	l.plan.Store(p)
+}
+
+// Close ends accepting at this address. Who is there, or waits, is served to the end; then Serve returns.
+func (l *Listener) Close() { l.once.Do(func() { close(l.closed) }) }
+
+// over says that nobody is accepted any more.
+func (l *Listener) over(accepting context.Context) bool {
+	select {
+	case <-l.closed:
+		return true
+	default:
+		return accepting.Err() != nil
+	}
+}
+
+// name is of the target that complaints are about which concern no lane alone.
+func (l *Listener) name() string { return l.plan.Load().first().Target.Name() }
 
 // Serve accepts clients from ln until accepting ends; clients that wait then are
 // refused. It returns when the last client has ended; those that are still there when
@@ -151,17 +138,26 @@ func (l *Listener) Serve(accepting, serving context.Context, ln net.Listener) er
 	if served, err := l.serveLoops(accepting, serving, ln); served {
 		return err
 	}
-	defer context.AfterFunc(accepting, func() { _ = ln.Close() })()
+	open, end := context.WithCancelCause(accepting)
+	defer end(nil)
+	go func() {
+		select {
+		case <-l.closed:
+		case <-open.Done():
+		}
+		end(nil)
+		_ = ln.Close()
+	}()
 	var clients sync.WaitGroup
 	defer clients.Wait()
 	for {
-		if err := l.slot(accepting); err != nil {
+		if err := l.slot(open); err != nil {
 			return nil
 		}
-		conn, err := l.accept(accepting, ln)
+		conn, err := l.accept(open, ln)
 		if err != nil {
 			l.opts.Slots.Release()
-			if accepting.Err() != nil {
+			if l.over(accepting) {
 				return nil
 			}
 			return fmt.Errorf("accepting clients on %v: %w", ln.Addr(), err)
@@ -169,7 +165,7 @@ func (l *Listener) Serve(accepting, serving context.Context, ln net.Listener) er
 		clients.Go(func() {
 			defer l.opts.Slots.Release()
 			defer l.contain(conn)
-			l.handle(accepting, serving, conn)
+			l.handle(accepting, serving, conn, l.plan.Load())
 		})
 	}
 }
@@ -210,7 +206,7 @@ func (l *Listener) contain(conn net.Conn) {
 }
 
 func (l *Listener) faulted(what any) {
-	l.opts.Logger.Error("a fault of rouse itself has cut one client; please report it", "target", l.opts.Target.Name(), "panic", what)
+	l.opts.Logger.Error("a fault of rouse itself has cut one client; please report it", "target", l.name(), "panic", what)
 }
 
 // reset ends a connection so that its peer knows that something was lost.
@@ -227,5 +223,5 @@ func (l *Listener) complain(msg string, args ...any) {
 	if int64(now) < quiet || !l.quiet.CompareAndSwap(quiet, int64(now+quietTime)) {
 		return
 	}
-	l.opts.Logger.Warn(msg, append(args, "target", l.opts.Target.Name())...)
+	l.opts.Logger.Warn(msg, append(args, "target", l.name())...)
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/rouse-proxy/rouse/internal/event"
 	"github.com/rouse-proxy/rouse/internal/loop"
+	"github.com/rouse-proxy/rouse/internal/proxyproto"
 	"github.com/rouse-proxy/rouse/internal/relay"
 )
 
@@ -13,9 +14,29 @@ import (
 func (g *guest) connected(events loop.Events) {
 	if g.wait != nil {
 		g.at.loop.Disarm(&g.wait.timer)
-		g.at.release.connected(g)
+		g.release().connected(g)
+	}
+	if err := g.introduce(); err != nil {
+		g.refuse(err)
+		return
 	}
 	g.join(events)
+}
+
+// introduce says to the backend whose connection this is, where it wants to know. A fresh socket has room for that.
+func (g *guest) introduce() error {
+	if g.lane.SendProxy == 0 {
+		return nil
+	}
+	to := g.to
+	if !to.IsValid() {
+		to = loop.LocalAddr(int(g.fd))
+	}
+	header := proxyproto.Header(g.lane.SendProxy, g.from, to)
+	if n, err := loop.Send(int(g.back), header); err != nil || n < len(header) {
+		return fmt.Errorf("sending the PROXY header to %s: %d of %d bytes: %w", g.address(), n, len(header), orReset(err))
+	}
+	return nil
 }
 
 // move lets a guest that has left its loop go to another, which does arrival there. Nothing here may touch it afterwards.

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"sync/atomic"
 	"time"
 
 	"github.com/rouse-proxy/rouse/internal/loop"
@@ -16,7 +15,6 @@ const (
 	farAway   = 2 * time.Millisecond
 	hearing   = 10 * time.Millisecond // a backend that says nothing for so long has accepted all the same, we suppose
 	hearLong  = 10 * hearing          // the same once it has answered others: then it is only slow
-	credit    = 5 * time.Millisecond  // of turns that pacing makes up for, as timers are coarse
 )
 
 // A release lets those who waited dial: in order of arrival, and not all at once. The kernel completes connections that
@@ -26,6 +24,7 @@ const (
 // from there (RFC 5681 has the idea). Each loop releases those who wait on it, and has its share of the turns.
 type release struct {
 	at      *doorman
+	lane    *Lane
 	line    []*guest // in order; those whose state is not queued have gone
 	out     int      // turns taken and not yet over
 	window  int      // turns that may be out at once
@@ -44,8 +43,8 @@ type heard struct {
 	since time.Duration
 }
 
-func newRelease(m *doorman) *release {
-	r := &release{at: m, window: 1, calm: farTurns}
+func newRelease(m *doorman, lane *Lane) *release {
+	r := &release{at: m, lane: lane, window: 1, calm: farTurns}
 	r.timer = loop.NewTimer(r)
 	return r
 }
@@ -58,6 +57,9 @@ func (r *release) add(g *guest) {
 	r.line = append(r.line, g)
 	r.soon()
 }
+
+// idle says that nobody waits or dials here.
+func (r *release) idle() bool { return len(r.line) == 0 && r.out == 0 && len(r.listen) == 0 }
 
 // busy says whether some wait for their turn: newcomers stand behind them.
 func (r *release) busy() bool { return len(r.line) > 0 }
@@ -79,7 +81,7 @@ func (r *release) Do() {
 	for len(r.line) > 0 && r.out < r.window && pause == 0 {
 		g := r.line[0]
 		if g.state == queued {
-			if pause = r.at.door.pace.take(now); pause > 0 {
+			if pause = r.lane.pace.take(now); pause > 0 {
 				break
 			}
 			r.out++
@@ -197,27 +199,4 @@ func (r *release) beat(g *guest) time.Duration {
 		return dialBeat
 	}
 	return min(max(8*r.usual, quickBeat), dialBeat)
-}
-
-// pace keeps the turns of all loops apart where the user wants that. The zero value does not.
-type pace struct {
-	rate float64      // turns a second
-	next atomic.Int64 // when the next may be taken, on the loops' clock
-}
-
-// take takes a turn, or returns how long there is none.
-func (p *pace) take(now time.Duration) time.Duration {
-	if p.rate <= 0 {
-		return 0
-	}
-	for {
-		next := p.next.Load()
-		if d := time.Duration(next) - now; d > 0 {
-			return d
-		}
-		after := max(next, int64(now-credit)) + int64(float64(time.Second)/p.rate)
-		if p.next.CompareAndSwap(next, after) {
-			return 0
-		}
-	}
 }

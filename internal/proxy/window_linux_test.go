@@ -14,7 +14,7 @@ func TestWindowRecoversFromALoss(t *testing.T) {
 	}
 	defer group.Close()
 	m := &doorman{door: &door{doormen: make([]*doorman, 1)}, loop: group.Loops()[0]}
-	r := newRelease(m)
+	r := newRelease(m, &Lane{})
 	r.shrunk = -dialBeat // the clock stands still here
 	r.lost(&guest{wait: &wait{turn: true}})
 	if r.window != 1 {

@@ -129,24 +129,38 @@ func (h *Hold) closeConn() {
 	}
 }
 
+// A Wish is what somebody wants of a target who waits in a goroutine of its own.
+type Wish struct {
+	Cause string // who wants it, in rouse's own words
+	Rank  Rank
+	Why   error // of Meek: why it may not wake the target
+}
+
 // sleeper is the Waiter of a caller that waits in a goroutine of its own.
 type sleeper struct {
 	hold   Hold
-	cause  string
+	wish   Wish
 	answer chan error // buffered: the supervisor never waits for a caller
 }
 
 func (s *sleeper) Answered(_ *Hold, err error) { s.answer <- err }
-func (s *sleeper) Cause() string               { return s.cause }
+func (s *sleeper) Cause() string               { return s.wish.Cause }
+func (s *sleeper) Why() error                  { return s.wish.Why }
 
 // Acquire counts the caller as one who wants the target, wakes it if it sleeps, and
 // waits until it is ready. cause says who wants it, in rouse's own words. When ctx ends first
 // the wait is given up; the target is then no longer wanted by this caller.
 func (t *Target) Acquire(ctx context.Context, cause string) (*Hold, error) {
+	return t.AcquireFor(ctx, Wish{Cause: cause})
+}
+
+// AcquireFor is [Target.Acquire] for somebody of a rank.
+func (t *Target) AcquireFor(ctx context.Context, wish Wish) (*Hold, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	s := &sleeper{cause: cause}
+	s := &sleeper{wish: wish}
+	s.hold.Rank = wish.Rank
 	if t.TryHold(&s.hold) {
 		s.hold.waiter = s // Suspect asks it for the cause
 		return &s.hold, nil
@@ -169,9 +183,9 @@ func (t *Target) Acquire(ctx context.Context, cause string) (*Hold, error) {
 // between, and the target is asked again, and woken if need be. On success the hold is good
 // again; on error it is gone and Release does nothing.
 func (h *Hold) Suspect(ctx context.Context) error {
-	s := &sleeper{cause: "a client that got no answer", answer: make(chan error, 1)}
+	s := &sleeper{wish: Wish{Cause: "a client that got no answer"}, answer: make(chan error, 1)}
 	if last, ok := h.waiter.(*sleeper); ok {
-		s.cause = last.cause
+		s.wish = last.wish
 	}
 	h.AskAgain(s)
 	return h.await(ctx, s.answer)

@@ -1,0 +1,119 @@
+package proxy
+
+import (
+	"errors"
+	"net/netip"
+	"time"
+
+	"github.com/rouse-proxy/rouse/internal/gate"
+	"github.com/rouse-proxy/rouse/internal/proxyproto"
+	"github.com/rouse-proxy/rouse/internal/shape"
+	"github.com/rouse-proxy/rouse/internal/target"
+)
+
+// A screening is what comes before a client counts: its PROXY header, the gate, the choice of its lane, and what it takes to wake
+// the target. It holds nothing and has asked for nothing until then. It is the same for both engines: they bring the bytes
+// that the client has said so far, and are told what to do next.
+type screening struct {
+	plan    *Plan
+	from    netip.AddrPort
+	to      netip.AddrPort // where the client has connected to, if a header says it
+	header  bool           // one must come first
+	arrived bool           // the gate has let it in
+	lane    *Lane          // chosen
+	since   time.Duration  // when the header had come, after the client
+}
+
+// A step is what to do next with a client in a screening. All but one of its fields are zero, but observed.
+type step struct {
+	take     int           // take so many bytes, a header, and ask again
+	wait     time.Duration // ask again after this at the latest, and when the client has said more
+	err      error         // refuse it
+	checker  *gate.Verdict // answer a health checker
+	held     bool          // it holds the target: connect it
+	ask      *target.Wish  // ask the target for it; the cause is the caller's
+	observed error         // it would have been refused
+}
+
+// screen returns the screening of a client; nil if the plan needs none.
+func (p *Plan) screen(from netip.AddrPort) *screening {
+	if p.Gate == nil && len(p.Lanes) == 0 && p.ProxyFrom == nil {
+		return nil
+	}
+	return &screening{plan: p, from: from, header: p.ProxyFrom != nil && from.IsValid() && p.ProxyFrom.Contains(from.Addr())}
+}
+
+// looks says whether what the client has said matters for the next step.
+func (s *screening) looks() bool {
+	return s.header || s.lane == nil && len(s.plan.Lanes) > 0 || s.arrived && s.plan.Gate.Asks()
+}
+
+// next takes what the client has said so far, whether that is all, and how long it has been here. hold tries to hold the target
+// of a lane, without waiting.
+func (s *screening) next(b []byte, all bool, waited time.Duration, hold func(*Lane) bool) step {
+	if s.header {
+		return s.readHeader(b, all, waited)
+	}
+	var st step
+	if !s.arrived {
+		s.arrived = true
+		v := s.plan.Gate.Arrive(s.from.Addr())
+		st.observed = v.Observed
+		switch v.Action {
+		case gate.Refuse:
+			return step{err: v.Why}
+		case gate.Checked:
+			return step{checker: &v}
+		}
+	}
+	waited -= s.since
+	if s.lane == nil {
+		lane, more := s.plan.choose(b, all || waited >= contentTime || len(b) >= shape.Most)
+		switch {
+		case more:
+			st.wait = contentTime - waited
+			return st
+		case lane == nil:
+			st.err = errNoLane
+			return st
+		}
+		s.lane = lane
+	}
+	if hold(s.lane) {
+		st.held = true
+		return st
+	}
+	return s.wake(st, b, all, waited)
+}
+
+// readHeader reads the PROXY header.
+func (s *screening) readHeader(b []byte, all bool, waited time.Duration) step {
+	src, size, err := proxyproto.Read(b)
+	switch {
+	case errors.Is(err, proxyproto.ErrMore) && !all && waited < headerTime:
+		return step{wait: headerTime - waited}
+	case errors.Is(err, proxyproto.ErrMore):
+		return step{err: errHeader}
+	case err != nil:
+		return step{err: err}
+	}
+	s.header, s.since = false, waited
+	if !src.Local {
+		s.from, s.to = src.From, src.To
+	}
+	return step{take: size}
+}
+
+// wake has the gate say what the client may cause.
+func (s *screening) wake(st step, b []byte, all bool, waited time.Duration) step {
+	j := s.plan.Gate.Wake(s.from.Addr(), b, all, waited)
+	if j.Wait > 0 {
+		st.wait = j.Wait
+		return st
+	}
+	if j.Observed != nil {
+		st.observed = j.Observed
+	}
+	st.ask = &target.Wish{Rank: rank(j.Rank), Why: j.Why}
+	return st
+}
