@@ -30,6 +30,16 @@ type Config struct {
 	Trace     string        // file to which all events are appended; empty: none
 }
 
+// target returns the one of that name; the zero Target if there is none.
+func (c *Config) target(name string) Target {
+	for i := range c.Targets {
+		if c.Targets[i].Name == name {
+			return c.Targets[i]
+		}
+	}
+	return Target{}
+}
+
 // A Target is a thing that sleeps and wakes.
 type Target struct {
 	Name         string

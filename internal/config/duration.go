@@ -138,6 +138,10 @@ var (
 		zero: "would leave the target no time to stop"}
 	drainSpan   = span{most: day, mostName: "a day", example: "30s, or 0 to cut live connections at once"}
 	recheckSpan = span{least: time.Second, most: day, mostName: "a day", example: "1m, or 0 to never ask"}
+	holdSpan    = span{most: time.Minute, mostName: "a minute", example: "500ms, or 0 to ask for nothing"}
+	uptimeSpan  = span{most: 30 * day, mostName: "30 days", example: "10m, or 0"}
+	limitSpan   = span{least: time.Second, most: day, mostName: "a day", example: "1m", zero: "is no time"}
+	windowSpan  = span{least: time.Minute, most: 30 * day, mostName: "30 days", example: "10h", zero: "is no time"}
 	settleSpan  = span{most: time.Minute, mostName: "a minute", example: "50ms, or 0 to count a connection at once"}
 )
 

@@ -10,6 +10,7 @@ package config
 //	default   what is in force without it
 //	missing   what to write, for a key that must be there
 //	words     the words that it may be
+//	unless    another key, beside which a missing one may be missing
 //	example   a value, for the reference
 
 // A File is what one config file says. Several are put together; each setting of the program may stand in one of them.
@@ -59,6 +60,51 @@ type TargetEntry struct {
 	// How many clients a second are let through on each listener to a target that has just become ready, such as 50 or 0.5.
 	// 0 is no limit (Linux only).
 	ReleaseRate Number `yaml:"release-rate" default:"0"`
+	// Do not stop the target before it has been up for this long.
+	MinUptime Duration `yaml:"min-uptime" default:"0"`
+	// How many clients are served at once. The others wait in order of arrival. 0 is no limit.
+	MaxConnections Number `yaml:"max-connections" default:"0"`
+	// What may be spent on waking it. What is spent is kept over a restart, and each limit heals by itself.
+	Budget BudgetEntry `yaml:"budget"`
+	// Times in which it is kept awake.
+	AlwaysOn []WindowEntry `yaml:"always-on"`
+	// Times in which no client wakes it. Whoever finds it awake is served.
+	NeverWake []WindowEntry `yaml:"never-wake"`
+	// Names of targets that have to be awake for this one, such as the host of a virtual machine. They are woken before it, and
+	// kept awake until it has been stopped.
+	Needs Names `yaml:"needs" example:"[nas]"`
+	// Names under which several targets are spoken of together, as in `rouse hold lab`.
+	Groups Names `yaml:"groups" example:"[lab]"`
+}
+
+// A BudgetEntry bounds what may be spent on waking one target. It never stops a target: it keeps it from being woken.
+type BudgetEntry struct {
+	// How often the target may be started in any hour. A start that fails and is tried again counts each time.
+	StartsPerHour Number `yaml:"starts-per-hour" example:"6"`
+	// How often it may be started in any 24 hours.
+	StartsPerDay Number `yaml:"starts-per-day" example:"20"`
+	// How many hours of a calendar day it may be awake before it is woken no more.
+	HoursPerDay Number `yaml:"hours-per-day" example:"10"`
+	// How many hours of a calendar month it may be awake before it is woken no more.
+	HoursPerMonth Number `yaml:"hours-per-month" example:"160"`
+	// What it may cost on a calendar day, by the two prices, before it is woken no more.
+	MoneyPerDay Number `yaml:"money-per-day" example:"2.50"`
+	// What an hour awake costs, in any currency.
+	PricePerHour Number `yaml:"price-per-hour" example:"0.40"`
+	// What each start costs.
+	PricePerStart Number `yaml:"price-per-start" example:"0.05"`
+	// Who wakes it all the same: networks, addresses, `file:/path` with a list of them, or `any`.
+	Exempt Networks `yaml:"exempt" example:"[192.168.1.0/24]"`
+}
+
+// A WindowEntry is a time that comes again and again.
+type WindowEntry struct {
+	// When it begins, as in a crontab: minute, hour, day of the month, month, day of the week.
+	Cron Plain `yaml:"cron" missing:"write five fields, such as 0 8 * * MON-FRI" example:"0 8 * * MON-FRI"`
+	// How long it lasts.
+	For Duration `yaml:"for" missing:"write how long it lasts, such as 10h" example:"10h"`
+	// Time zone in which `cron` is meant. Without it: that of the machine.
+	TimeZone Plain `yaml:"time-zone" example:"Europe/Berlin"`
 }
 
 // A HooksEntry is the user's own programs for one target. docs/hooks.md has what rouse gives them and expects of them.
@@ -100,10 +146,106 @@ type ListenerEntry struct {
 	// `IP:FIRST-LAST`, which lead to a row of as many ports, one to one; or a list of these. IPv6 has brackets and quotes:
 	// `"[::]:22"`, where `::` is every address, IPv4 too. Port 0 is any free one.
 	Listen Listens `yaml:"listen" missing:"write an address such as 0.0.0.0:8000" example:"192.168.1.2:2222"`
+	// Name of the target. It may be left out where there are `routes`: then whoever fits none of them is refused.
+	Target Plain `yaml:"target" missing:"write the name of a target" unless:"routes"`
+	// Which of the target's `backends`, if it has several.
+	Backend Plain `yaml:"backend" example:"ssh"`
+	// Other targets, by what the client says first. The first that fits is taken. The bytes are looked at and passed on untouched.
+	Routes []ChoiceEntry `yaml:"routes"`
+	// Who may connect: networks, addresses, `file:/path` with a list of them, which is read again when it changes, or `any`.
+	// Others are reset.
+	ConnectFrom Networks `yaml:"connect-from" default:"any" example:"[192.168.0.0/16, \"fd00::/8\"]"`
+	// Who may wake the target, likewise. Others are served while it is awake. On a public address this must be written.
+	WakeFrom Networks `yaml:"wake-from" default:"any" example:"file:/etc/rouse/friends"`
+	// Whether the gate acts. `observe` lets everybody pass and tells in the log who would have been refused.
+	Gate Word `yaml:"gate" default:"enforce" words:"enforce observe"`
+	// How long a client must stay before it wakes the target: a scanner connects and goes.
+	MinHold Duration `yaml:"min-hold" default:"0" example:"500ms"`
+	// Within which time a client must say something to wake the target. 0 asks for nothing. Not for servers that speak first.
+	FirstBytesWithin Duration `yaml:"first-bytes-within" default:"0" example:"3s"`
+	// What a client must say to wake the target: one or several of `tls`, `http`, `ssh`, `postgres`, `minecraft` (a login, no status
+	// ping), `rdp`, `mqtt`, `redis`, or an entry with the keys below. It has `first-bytes-within`, or 5 s, for it.
+	WakeOn ShapeEntries `yaml:"wake-on" example:"ssh"`
+	// How many connections one source may make: so many in a time. A source is an address of IPv4, or a /56 of IPv6.
+	SourceRate Plain `yaml:"source-rate" example:"20/1m"`
+	// How many connections are taken on this listener, all in all.
+	Rate Plain `yaml:"rate" example:"500/1s"`
+	// Who only checks whether somebody answers. Such a client never wakes the target and never keeps it awake.
+	Health HealthEntry `yaml:"health"`
+	// Which clients are proxies that begin with a PROXY protocol header, version 1 or 2. Then the client is whom it names.
+	ProxyProtocolFrom Networks `yaml:"proxy-protocol-from" example:"10.0.0.2"`
+	// Version of the PROXY protocol header that the backend is sent: `v1` or `v2`.
+	SendProxyProtocol Word `yaml:"send-proxy-protocol" default:"none" words:"none v1 v2"`
+	// unix sockets: permissions of the socket, which say who may connect.
+	Mode Plain `yaml:"mode" default:"0660"`
+}
+
+// A HealthEntry is about clients that only check whether somebody answers.
+type HealthEntry struct {
+	// Networks or addresses of health checkers.
+	From Networks `yaml:"from" example:"10.0.0.2"`
+	// What they get: `closed` is a reset, `accept` a connection that ends in order, `http` a response with the state of the target.
+	Answer Word `yaml:"answer" default:"accept" words:"closed accept http"`
+}
+
+// A ChoiceEntry leads clients by what they say: to one protocol belongs one of the first keys.
+type ChoiceEntry struct {
+	// TLS: names of servers that the client asks for (SNI). `"*"` is any, `"*.example.org"` all below it.
+	TLS Names `yaml:"tls" example:"[shop.example.org, \"*.shop.example.org\"]"`
+	// HTTP: hosts; or keys `host`, `path`, `method` and `user-agent`.
+	HTTP HTTPEntry `yaml:"http" example:"{host: wiki.example.org, path: /w}"`
+	// Minecraft, Java edition: hosts that the player has typed.
+	Minecraft Names `yaml:"minecraft" example:"build.example.org"`
+	// PostgreSQL: databases; or keys `database` and `user`.
+	Postgres PostgresEntry `yaml:"postgres" example:"{database: shop, user: [alice, bob]}"`
+	// Any protocol: a regular expression (RE2) that matches from the first byte on.
+	Regexp Plain `yaml:"regexp" example:"\\x00\\x01"`
 	// Name of the target.
 	Target Plain `yaml:"target" missing:"write the name of a target"`
 	// Which of the target's `backends`, if it has several.
 	Backend Plain `yaml:"backend" example:"ssh"`
+}
+
+// A ShapeEntry is what a client says that wakes a target.
+type ShapeEntry struct {
+	// TLS: names of servers that the client asks for.
+	TLS Names `yaml:"tls" example:"shop.example.org"`
+	// HTTP: hosts; or keys `host`, `path`, `method` and `user-agent`.
+	HTTP HTTPEntry `yaml:"http" example:"{path: /app, user-agent: \"!bot\"}"`
+	// Minecraft: hosts that the player has typed.
+	Minecraft Names `yaml:"minecraft" example:"build.example.org"`
+	// Minecraft: whether a status ping wakes, too.
+	Status Word `yaml:"status" default:"no" words:"no yes"`
+	// PostgreSQL: databases; or keys `database` and `user`.
+	Postgres PostgresEntry `yaml:"postgres" example:"shop"`
+	// Any protocol: a regular expression (RE2) that matches from the first byte on.
+	Regexp Plain `yaml:"regexp" example:"EHLO "`
+
+	short Text // the protocol alone
+}
+
+// An HTTPEntry is what a request has to be. An entry that begins with ! excludes.
+type HTTPEntry struct {
+	// Hosts.
+	Host Names `yaml:"host"`
+	// Paths, or their beginnings: /app is /app and /app/x.
+	Path Names `yaml:"path"`
+	// Methods, such as GET.
+	Method Names `yaml:"method"`
+	// Parts of the User-Agent.
+	UserAgent Names `yaml:"user-agent"`
+
+	at mark // where it stands; of none it is zero
+}
+
+// A PostgresEntry is what a client of PostgreSQL has to want.
+type PostgresEntry struct {
+	// Databases.
+	Database Names `yaml:"database"`
+	// Users.
+	User Names `yaml:"user"`
+
+	at mark
 }
 
 // A Text is one value as it was written, with its variables put in, and where.
@@ -152,7 +294,14 @@ type (
 	Command Texts
 	// Listens are addresses to listen on.
 	Listens Texts
+	// Names are any texts.
+	Names Texts
+	// Networks are networks, addresses, files with lists of them, or any.
+	Networks Texts
 )
+
+// ShapeEntries are one or several.
+type ShapeEntries []ShapeEntry
 
 // NamedTargets are the targets of one file, in its order.
 type NamedTargets []NamedTarget

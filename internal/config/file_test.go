@@ -328,9 +328,9 @@ func TestExpand(t *testing.T) {
 
 func TestListenersAreRead(t *testing.T) {
 	for raw, want := range map[string]row{
-		"8000": {netip.IPv4Unspecified(), 8000, 8000}, "0": {netip.IPv4Unspecified(), 0, 0}, "80-82": {netip.IPv4Unspecified(), 80, 82},
-		"1.2.3.4:5": {netip.MustParseAddr("1.2.3.4"), 5, 5}, "[::]:5-6": {netip.IPv6Unspecified(), 5, 6}, "[fe80::1%eth0]:5": {netip.MustParseAddr("fe80::1%eth0"), 5, 5},
-		"[::ffff:1.2.3.4]:5": {netip.MustParseAddr("1.2.3.4"), 5, 5},
+		"8000": {ip: netip.IPv4Unspecified(), first: 8000, last: 8000}, "0": {ip: netip.IPv4Unspecified(), first: 0, last: 0}, "80-82": {ip: netip.IPv4Unspecified(), first: 80, last: 82},
+		"1.2.3.4:5": {ip: netip.MustParseAddr("1.2.3.4"), first: 5, last: 5}, "[::]:5-6": {ip: netip.IPv6Unspecified(), first: 5, last: 6}, "[fe80::1%eth0]:5": {ip: netip.MustParseAddr("fe80::1%eth0"), first: 5, last: 5},
+		"[::ffff:1.2.3.4]:5": {ip: netip.MustParseAddr("1.2.3.4"), first: 5, last: 5},
 	} {
 		if got, err := parseListen(raw); err != nil || got != want {
 			t.Errorf("parseListen(%q) = %v, %v, want %v", raw, got, err, want)

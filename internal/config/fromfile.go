@@ -105,10 +105,11 @@ type made struct {
 // listened is what is known of a route beside its Config.
 type listened struct{ at mark }
 
-// ports are a row of ports of a host, under a name.
+// ports are a row of ports of a host, or a unix socket, under a name.
 type ports struct {
 	name        string
 	first, last uint16
+	socket      string
 }
 
 // A finding is something to be said about a place.
@@ -202,28 +203,44 @@ func (b *builder) program(files []File) {
 // listener adds the routes of one listener.
 func (b *builder) listener(l ListenerEntry) {
 	place := fmt.Sprintf("routes[%d]", len(b.config.Routes))
-	target := value(b, b.from(place+".target", Text(l.Target)), func(s string) (string, error) { return s, nil })
-	i := slices.IndexFunc(b.config.Targets, func(t Target) bool { return t.Name == target })
-	if i < 0 {
-		if l.Target.given && !l.Target.bad {
-			b.report(l.Target.at, Text(l.Target).hide(b.unknownTarget(target)))
+	b.from(place+".target", Text(l.Target))
+	var t Target
+	var to ports
+	choices := b.choices(l)
+	switch {
+	case l.Target.given || l.Target.bad:
+		t, to, _ = b.lead(l.Target, l.Backend)
+	case l.Backend.given && len(l.Routes) > 0:
+		b.report(Text(l.Backend).at, wrong("there is a backend and no target", "write target, too"))
+	}
+	r := Route{
+		To: To{Target: t.Name}, Choices: choices, Gate: b.gate(place+".gate", l),
+		ProxyFrom: b.networks(place+".proxy_from", l.ProxyProtocolFrom),
+		SendProxy: value(b, Text(l.SendProxyProtocol), parseSendProxy),
+	}
+	mode := value(b, Text(l.Mode), parseMode)
+	for j, row := range b.listens(l) { // what is wrong with them is told whatever the target is
+		switch at := l.Listen[j].at; {
+		case row.socket != "":
+			r.Socket, r.Listen = UnixListen{row.socket, mode}, netip.AddrPort{}
+			b.routes(r, to, listening{row, at})
+		case row.ip.IsValid():
+			r.Socket = UnixListen{}
+			b.routes(r, to, listening{row, at})
 		}
-		b.listens(l) // what is wrong with them is told all the same
-		return
 	}
-	t, m := b.config.Targets[i], b.made[i]
-	to, err := m.pick(l.Backend)
-	if err != nil {
-		at := l.Backend.at
-		if !l.Backend.given {
-			at = l.Target.at
-		}
-		b.report(at, Text(l.Backend).hide(err))
+	if l.Mode.given && !slices.ContainsFunc(l.Listen, func(t Text) bool { return strings.HasPrefix(t.raw, "unix:") }) {
+		b.report(Text(l.Mode).at, wrong("only unix sockets have a mode", "leave the key out"))
 	}
-	rows := b.listens(l)
-	for j, row := range rows {
-		b.routes(t, to, listening{row, l.Listen[j].at})
+}
+
+// parseSendProxy reads the version of a PROXY header.
+func parseSendProxy(raw string) (string, error) {
+	word, err := parseWord(raw, "none", "v1", "v2")
+	if word == "none" {
+		return "", err
 	}
+	return word, err
 }
 
 // listens reads the addresses of a listener; one that is wrong stands in the result without ports.
@@ -241,31 +258,41 @@ type listening struct {
 	at mark
 }
 
-// routes adds those from a row of listeners to a row of ports, one to one.
-func (b *builder) routes(t Target, to ports, l listening) {
+// routes adds those from a row of listeners to a row of ports, one to one. Those that lead by what clients say have no ports
+// of their own.
+func (b *builder) routes(r Route, to ports, l listening) {
 	row, at := l.row, l.at
-	if to.first == 0 || !row.ip.IsValid() {
+	switch {
+	case r.Target == "" && len(r.Choices) == 0, r.Target != "" && to.first == 0 && to.socket == "":
 		return // told already
-	}
-	if row.last-row.first != to.last-to.first {
+	case r.Target != "" && row.last-row.first != to.last-to.first:
 		b.report(at, wrong(fmt.Sprintf("%s on which to listen, for %s of the target", count(row.first, row.last), count(to.first, to.last)),
 			"both rows need the same length, for they are led one to one"))
 		return
-	}
-	if len(b.config.Routes)+int(row.last-row.first) >= mostRoutes {
+	case len(b.config.Routes)+int(row.last-row.first) >= mostRoutes:
 		b.report(at, wrong("with this there are too many ports to listen on", fmt.Sprintf("one rouse listens on at most %d", mostRoutes)))
 		return
 	}
 	for i := range int(row.last-row.first) + 1 {
-		r := Route{Listen: netip.AddrPortFrom(row.ip, row.first+uint16(i)), To: To{Target: t.Name, Port: to.first + uint16(i)}}
-		if r.Port == t.Backend.Port {
-			r.Port = 0 // wherever that is: a hook may say another
+		if row.socket == "" {
+			r.Listen = netip.AddrPortFrom(row.ip, row.first+uint16(i))
 		}
-		path := fmt.Sprintf("routes[%d]", len(b.config.Routes))
-		b.places[path] = at
+		if r.Target != "" {
+			r.To = b.to(r.Target, to, i)
+		}
+		b.places[fmt.Sprintf("routes[%d]", len(b.config.Routes))] = at
 		b.config.Routes = append(b.config.Routes, r)
 		b.heard = append(b.heard, listened{at})
 	}
+}
+
+// to is the i-th of some ports of a target. The backend's own is written as 0: wherever that is, a hook may say another.
+func (b *builder) to(target string, to ports, i int) To {
+	lead := To{Target: target, Port: to.first + uint16(i), Path: to.socket}
+	if own := b.config.target(target).Backend; lead.Port == own.Port && lead.Path == own.Socket {
+		lead.Port, lead.Path = 0, ""
+	}
+	return lead
 }
 
 // count says how many ports a row has.

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -25,6 +26,14 @@ func (b *builder) target(n NamedTarget) {
 		StopTimeout:  value(b, b.from(path+".stop_timeout", Text(e.StopTimeout)), stopSpan.parse),
 		Recheck:      value(b, b.from(path+".recheck", Text(e.Recheck)), recheckSpan.parse),
 		ReleaseRate:  value(b, b.from(path+".release_rate", Text(e.ReleaseRate)), parseRate),
+
+		MinUptime:      value(b, b.from(path+".min_uptime", Text(e.MinUptime)), uptimeSpan.parse),
+		MaxConnections: value(b, b.from(path+".max_connections", Text(e.MaxConnections)), parseConnections),
+		Budget:         b.budget(path+".budget", e.Budget),
+		AlwaysOn:       b.windows(path+".always_on", e.AlwaysOn),
+		NeverWake:      b.windows(path+".never_wake", e.NeverWake),
+		Needs:          b.plainNames(path+".needs", e.Needs),
+		Groups:         b.plainNames(path+".groups", e.Groups),
 	}
 	if _, err := parseName(t.Name); err != nil {
 		b.report(n.Name.at, err)
@@ -71,13 +80,35 @@ func (b *builder) asked(e TargetEntry, m *made, host string) Backend {
 		return Backend{Host: host}
 	}
 	chosen := m.ports[0]
+	if i := slices.IndexFunc(m.ports, func(p ports) bool { return p.socket == "" }); i >= 0 {
+		chosen = m.ports[i]
+	}
 	if e.Probe.Backend.given {
 		var err error
 		if chosen, err = m.pick(e.Probe.Backend); err != nil {
 			b.report(e.Probe.Backend.at, Text(e.Probe.Backend).hide(err))
 		}
 	}
+	if chosen.socket != "" {
+		if slices.ContainsFunc(m.ports, func(p ports) bool { return p.socket == "" && p.first != 0 }) {
+			b.report(Text(e.Probe.Backend).at, wrong("the probe asks a unix socket, and the target has ports", "let it ask a port"))
+		}
+		return Backend{Socket: chosen.socket}
+	}
 	return Backend{Host: host, Port: chosen.first}
+}
+
+// parseConnections reads how many clients are served at once.
+func parseConnections(raw string) (int, error) {
+	const most = 1_000_000
+	n, err := strconv.Atoi(raw)
+	switch {
+	case !isDigits(raw):
+		return 0, wrong(show(raw)+" is not a number of clients", "write a whole number, such as 100, or 0 for no limit")
+	case err != nil || n > most:
+		return 0, wrong(show(raw)+fmt.Sprintf(" is more than %d", most), "write 0 for no limit")
+	}
+	return n, nil
 }
 
 // pick returns the ports of that name. Who names none gets those of a target that has no others.

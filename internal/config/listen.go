@@ -6,10 +6,11 @@ import (
 	"strings"
 )
 
-// A row is an address to listen on, and its ports from the first to the last.
+// A row is an address to listen on, and its ports from the first to the last; or the path of a unix socket.
 type row struct {
 	ip          netip.Addr
 	first, last uint16
+	socket      string
 }
 
 // An address is a host and a row of its ports.
@@ -20,6 +21,9 @@ type address struct {
 
 // parseAddress reads the address of a target, HOST:PORT or HOST:FIRST-LAST.
 func parseAddress(raw string) (address, error) {
+	if path, isUnix := strings.CutPrefix(raw, "unix:"); isUnix {
+		return address{ports: ports{socket: path}}, checkSocket(path)
+	}
 	host, port, err := backendKey.split(raw)
 	if err != nil {
 		return address{}, err
@@ -36,7 +40,13 @@ func parseAddress(raw string) (address, error) {
 func parseListen(raw string) (row, error) {
 	if isDigits(raw) || isDigits(before(raw, "-")) && !strings.Contains(raw, ":") && !strings.Contains(raw, ".") {
 		first, last, err := parseRow(raw, parseListenPort)
-		return row{netip.IPv4Unspecified(), first, last}, err
+		return row{ip: netip.IPv4Unspecified(), first: first, last: last}, err
+	}
+	if path, isUnix := strings.CutPrefix(raw, "unix:"); isUnix {
+		if err := checkSocket(path); err != nil {
+			return row{}, err
+		}
+		return row{socket: path}, nil
 	}
 	host, port, err := listenKey.split(raw)
 	if err != nil {
@@ -58,8 +68,6 @@ func (p place) split(raw string) (host, port string, err error) {
 	switch {
 	case raw == "":
 		return "", "", wrong("it is empty", "write one such as "+p.example)
-	case strings.HasPrefix(raw, "unix:"):
-		return "", "", wrong(show(raw)+" is a unix socket, which rouse does not serve yet", "write one such as "+p.example)
 	case strings.Contains(raw, "://") || strings.ContainsAny(raw, "@,;/"):
 		if err := p.checkOnlyHost(raw); err != nil {
 			return "", "", err
@@ -85,8 +93,25 @@ func (p place) split(raw string) (host, port string, err error) {
 	return raw[:i], raw[i+1:], nil
 }
 
-// parsePorts reads a port of a target, or a row of them.
+// mostSocket is how long the path of a unix socket may be on every system.
+const mostSocket = 103
+
+// checkSocket checks the path of a unix socket.
+func checkSocket(path string) error {
+	switch {
+	case !strings.HasPrefix(path, "/"):
+		return wrong(show("unix:"+path)+" does not have the whole path of a socket", "write one such as unix:/run/app.sock")
+	case len(path) > mostSocket:
+		return wrong(show(path)+fmt.Sprintf(" is longer than the %d bytes that the path of a socket may have", mostSocket), "put it into a folder with a shorter name")
+	}
+	return checkPath(path)
+}
+
+// parsePorts reads a port of a target, or a row of them, or a unix socket.
 func parsePorts(raw string) (ports, error) {
+	if path, isUnix := strings.CutPrefix(raw, "unix:"); isUnix {
+		return ports{socket: path}, checkSocket(path)
+	}
 	first, last, err := parseRow(raw, parsePort)
 	return ports{first: first, last: last}, err
 }

@@ -129,7 +129,7 @@ func (d *decoder) fill(v reflect.Value, at mark, given map[string]bool) {
 		if given[key] {
 			continue
 		}
-		if hint := field.Tag.Get("missing"); hint != "" {
+		if hint := field.Tag.Get("missing"); hint != "" && !given[field.Tag.Get("unless")] {
 			d.report(at, wrong(key+" is missing", hint))
 		}
 		d.fillOne(v.Field(fields.index[key]), at, field.Tag.Get("default"))
@@ -142,7 +142,18 @@ func (d *decoder) fillOne(v reflect.Value, at mark, value string) {
 		p.setShort(d, Text{raw: value, at: at})
 	case v.Type().ConvertibleTo(textType):
 		v.Set(reflect.ValueOf(Text{raw: value, at: at}).Convert(v.Type()))
+	case v.Kind() == reflect.Struct:
+		d.fill(v, at, given(v.Type()))
 	}
+}
+
+// given has the keys of a part of the file that is not there: nothing of it is missing.
+func given(t reflect.Type) map[string]bool {
+	all := map[string]bool{}
+	for i := range t.NumField() {
+		all[t.Field(i).Tag.Get("yaml")] = t.Field(i).Tag.Get("missing") != ""
+	}
+	return all
 }
 
 // pairs calls f for each key of a mapping. Each key is there once.
@@ -273,7 +284,7 @@ var habitKeys = map[string]string{
 	"stop": "stop below hooks", "status": "status below hooks", "settle": "settle below probe",
 	"hook-start-svc": "start below hooks", "hook-stop-svc": "stop below hooks", "hook-status": "status below hooks", "hook-env": "env below hooks",
 	"proxy-ip": "listen", "proxy-port": "listen", "bind": "listen", "routes": "listeners", "frontends": "listeners",
-	"services": "targets", "name": "the name as the key itself",
+	"services": "targets", "sni": "tls", "proxy-protocol": "proxy-protocol-from", "allow": "connect-from", "limits": "rate", "name": "the name as the key itself",
 }
 
 // unknownKey says which key somebody may have meant.
@@ -305,7 +316,8 @@ func ownerOf(key string) string {
 	}{
 		{"at the top of the file", reflect.TypeFor[File]()}, {"below the name of a target", reflect.TypeFor[TargetEntry]()},
 		{"below hooks", reflect.TypeFor[HooksEntry]()}, {"below probe", reflect.TypeFor[ProbeEntry]()},
-		{"in an entry of listeners", reflect.TypeFor[ListenerEntry]()},
+		{"in an entry of listeners", reflect.TypeFor[ListenerEntry]()}, {"below budget", reflect.TypeFor[BudgetEntry]()},
+		{"below health", reflect.TypeFor[HealthEntry]()}, {"in an entry of always-on or never-wake", reflect.TypeFor[WindowEntry]()},
 	} {
 		if slices.Contains(fieldsOf(section.entry).keys, key) {
 			return section.place

@@ -70,3 +70,47 @@ func (p *ProbeEntry) setShort(d *decoder, short Text) {
 	d.fill(reflect.ValueOf(p).Elem(), short.at, map[string]bool{"kind": true})
 	p.short = short
 }
+
+// decode reads one entry or a list of them.
+func (all *ShapeEntries) decode(d *decoder, n *yaml.Node, at mark) {
+	entries := []*yaml.Node{n}
+	if n.Kind == yaml.SequenceNode {
+		if entries = n.Content; len(entries) == 0 {
+			d.report(d.at(n), wrong("the list is empty", "write what belongs in it, or leave the key out"))
+		}
+	}
+	for _, entry := range entries {
+		var s ShapeEntry
+		d.decode(reflect.ValueOf(&s).Elem(), entry, at)
+		*all = append(*all, s)
+	}
+}
+
+// decode reads a protocol alone, or keys.
+func (s *ShapeEntry) decode(d *decoder, n *yaml.Node, at mark) {
+	if n.Kind == yaml.ScalarNode {
+		s.short = d.text(n)
+		return
+	}
+	d.mapping(reflect.ValueOf(s).Elem(), n, at)
+}
+
+// decode reads hosts, or keys.
+func (h *HTTPEntry) decode(d *decoder, n *yaml.Node, at mark) {
+	h.at = d.at(n)
+	if n.Kind != yaml.MappingNode {
+		h.Host = Names(d.texts(n))
+		return
+	}
+	d.mapping(reflect.ValueOf(h).Elem(), n, at)
+}
+
+// decode reads databases, or keys.
+func (p *PostgresEntry) decode(d *decoder, n *yaml.Node, at mark) {
+	p.at = d.at(n)
+	if n.Kind != yaml.MappingNode {
+		p.Database = Names(d.texts(n))
+		return
+	}
+	d.mapping(reflect.ValueOf(p).Elem(), n, at)
+}

@@ -33,6 +33,7 @@ func (c *Config) Validate() error {
 		t.validate(&p, where)
 	}
 	c.validateRoutes(&p, names)
+	c.validateNeeds(&p)
 	if c.State != "" {
 		p.add("state", checkPath(c.State))
 	}
@@ -59,14 +60,7 @@ func (p *Problems) checkSpan(where string, s span, d time.Duration) {
 // validate checks one target.
 func (t Target) validate(p *Problems, where string) {
 	p.add(where+".name", second(parseName(t.Name)))
-	host, err := parseHost(t.Backend.Host)
-	if err == nil && host != t.Backend.Host {
-		err = wrong(show(t.Backend.Host)+" is not in its plain form", "write "+host)
-	}
-	p.add(where+".backend.host", err)
-	if t.Backend.Port == 0 {
-		p.add(where+".backend.port", second(parsePort(strconv.Itoa(0))))
-	}
+	t.Backend.validate(p, where+".backend")
 	t.Hooks.validate(p, where+".hooks")
 	t.Probe.validate(p, where+".probe")
 	p.checkSpan(where+".cooldown", cooldownSpan, t.Cooldown)
@@ -76,6 +70,22 @@ func (t Target) validate(p *Problems, where string) {
 	p.add(where+".release_rate", checkRate(t.ReleaseRate, formatRate(t.ReleaseRate)))
 	if t.StartTimeout > 0 && t.Probe.Settle <= settleSpan.most {
 		p.add(where+".probe.settle", checkSettle(t))
+	}
+}
+
+// validate checks where a target is.
+func (b Backend) validate(p *Problems, where string) {
+	if b.Socket != "" {
+		p.add(where, checkSocket(b.Socket))
+		return
+	}
+	host, err := parseHost(b.Host)
+	if err == nil && host != b.Host {
+		err = wrong(show(b.Host)+" is not in its plain form", "write "+host)
+	}
+	p.add(where+".host", err)
+	if b.Port == 0 {
+		p.add(where+".port", second(parsePort(strconv.Itoa(0))))
 	}
 }
 
@@ -146,11 +156,22 @@ func (c *Config) validateRoutes(p *Problems, targets map[string]Backend) {
 		byPort[r.Listen.Port()] = append(byPort[r.Listen.Port()], r.Listen.Addr())
 	}
 	var seen []netip.AddrPort
+	sockets := map[string]bool{}
 	for i, r := range c.Routes {
 		where := fmt.Sprintf("routes[%d]", i)
-		p.add(where+".listen", checkListen(r.Listen, seen))
-		seen = append(seen, r.Listen)
+		switch path := r.Socket.Path; {
+		case path == "":
+			p.add(where+".listen", checkListen(r.Listen, seen))
+			seen = append(seen, r.Listen)
+		case sockets[path]:
+			p.add(where+".listen", wrong(path+" is the listener of another route too", "each needs its own"))
+		default:
+			sockets[path] = true
+		}
 		backend, known := targets[r.Target]
+		if r.Target == "" && len(r.Choices) > 0 {
+			continue
+		}
 		if !known {
 			p.add(where+".target", wrong("there is no target "+show(r.Target), "write the name of one"))
 			continue
@@ -160,6 +181,35 @@ func (c *Config) validateRoutes(p *Problems, targets map[string]Backend) {
 			p.add(where+".listen", checkLoop(netip.AddrPortFrom(addr, backend.Port), backend))
 		}
 	}
+}
+
+// validateNeeds checks that the targets that others need are there, and need nobody who needs them.
+func (c *Config) validateNeeds(p *Problems) {
+	for i, t := range c.Targets {
+		for j, need := range t.Needs {
+			where := fmt.Sprintf("targets[%d].needs[%d]", i, j)
+			switch {
+			case c.target(need).Name == "":
+				p.add(where, wrong("there is no target "+show(need), "write the name of one"))
+			case need == t.Name:
+				p.add(where, wrong(show(need)+" is the target itself", "write the names of others"))
+			case c.leads(need, t.Name, map[string]bool{}):
+				p.add(where, wrong(show(t.Name)+" needs "+show(need)+", which needs it in turn", "one of them must do without the other"))
+			}
+		}
+	}
+}
+
+// leads says whether a target is another one, or needs it, itself or through others.
+func (c *Config) leads(from, to string, seen map[string]bool) bool {
+	if from == to {
+		return true
+	}
+	if seen[from] {
+		return false
+	}
+	seen[from] = true
+	return slices.ContainsFunc(c.target(from).Needs, func(next string) bool { return c.leads(next, to, seen) })
 }
 
 // checkListen refuses what nobody can listen on, and what would take the place of a listener before it.

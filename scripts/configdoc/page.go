@@ -28,6 +28,13 @@ func (s *schema) page() []byte {
 		{"`probe:`", "Below a target, in the long form.", reflect.TypeFor[config.ProbeEntry]()},
 		{"`listeners:`", "A list. Holds are counted for each target over all its listeners: it sleeps when nobody is left on any of them.",
 			reflect.TypeFor[config.ListenerEntry]()},
+		{"`routes:`", "A list in an entry of `listeners:`. [Routing](routing.md) has more.", reflect.TypeFor[config.ChoiceEntry]()},
+		{"`wake-on:`", "In an entry of `listeners:`. A protocol alone, or these keys, one entry for each protocol. [Gates](gates.md) has more.", reflect.TypeFor[config.ShapeEntry]()},
+		{"`http:`", "In an entry of `routes:` or `wake-on:`.", reflect.TypeFor[config.HTTPEntry]()},
+		{"`postgres:`", "In an entry of `routes:` or `wake-on:`.", reflect.TypeFor[config.PostgresEntry]()},
+		{"`health:`", "In an entry of `listeners:`.", reflect.TypeFor[config.HealthEntry]()},
+		{"`budget:`", "Below a target.", reflect.TypeFor[config.BudgetEntry]()},
+		{"`always-on:`, `never-wake:`", "Lists below a target.", reflect.TypeFor[config.WindowEntry]()},
 	} {
 		fmt.Fprintf(out, "\n## %s\n\n%s\n\n| key | value | default | meaning |\n|---|---|---|---|\n", section.title, section.text)
 		for _, f := range fieldsOf(section.entry) {
@@ -63,8 +70,16 @@ func valueOf(f reflect.StructField) string {
 		return "`" + strings.ReplaceAll(f.Tag.Get("words"), " ", "`, `") + "`"
 	case reflect.TypeFor[config.Command]():
 		return "path or list"
-	case reflect.TypeFor[config.Listens]():
-		return "address or list"
+	case reflect.TypeFor[config.Listens](), reflect.TypeFor[config.Networks](), reflect.TypeFor[config.Names]():
+		return "one or list"
+	case reflect.TypeFor[config.HTTPEntry](), reflect.TypeFor[config.PostgresEntry]():
+		return "one, list or keys"
+	case reflect.TypeFor[config.ShapeEntries]():
+		return "one or list"
+	case reflect.TypeFor[config.BudgetEntry](), reflect.TypeFor[config.HealthEntry]():
+		return "keys"
+	case reflect.TypeFor[[]config.ChoiceEntry](), reflect.TypeFor[[]config.WindowEntry]():
+		return "list"
 	case reflect.TypeFor[config.NamedTargets](), reflect.TypeFor[config.NamedPorts](), reflect.TypeFor[config.Variables](), reflect.TypeFor[config.HooksEntry]():
 		return "keys"
 	case reflect.TypeFor[config.ProbeEntry]():

@@ -83,7 +83,7 @@ func mapType(r *jsonschema.Reflector, t reflect.Type) *jsonschema.Schema {
 	case reflect.TypeFor[config.Number]():
 		return oneOf(pattern(`[0-9]+([.][0-9]+)?`), &jsonschema.Schema{Type: "number", Minimum: "0"})
 	case reflect.TypeFor[config.Address]():
-		return pattern(`.+:` + portPattern)
+		return pattern(`.+:` + portPattern + `|unix:/.+`)
 	case reflect.TypeFor[config.Plain](), reflect.TypeFor[config.Text]():
 		return scalar()
 	case reflect.TypeFor[config.Path](), reflect.TypeFor[config.Host](), reflect.TypeFor[config.Word]():
@@ -91,10 +91,10 @@ func mapType(r *jsonschema.Reflector, t reflect.Type) *jsonschema.Schema {
 	case reflect.TypeFor[config.Command]():
 		return oneOf(text(), list(scalar()))
 	case reflect.TypeFor[config.Listens]():
-		one := oneOf(pattern(`(.+:)?`+portPattern), whole())
-		return oneOf(pattern(`(.+:)?`+portPattern), whole(), list(one))
+		one := oneOf(pattern(`(.+:)?`+portPattern+`|unix:/.+`), whole())
+		return oneOf(pattern(`(.+:)?`+portPattern+`|unix:/.+`), whole(), list(one))
 	case reflect.TypeFor[config.NamedPorts]():
-		return named(oneOf(pattern(portPattern), whole()))
+		return named(oneOf(pattern(portPattern+`|unix:/.+`), whole()))
 	case reflect.TypeFor[config.NamedTargets]():
 		return named(entry(r, config.TargetEntry{}))
 	case reflect.TypeFor[config.Variables]():
@@ -102,14 +102,27 @@ func mapType(r *jsonschema.Reflector, t reflect.Type) *jsonschema.Schema {
 		file.Properties.Set("file", text())
 		return &jsonschema.Schema{Type: "object", AdditionalProperties: oneOf(append(scalar().AnyOf, &jsonschema.Schema{Type: "null"}, file)...),
 			PropertyNames: &jsonschema.Schema{Pattern: `^[A-Za-z_][A-Za-z0-9_]*$`}}
+	case reflect.TypeFor[config.Names](), reflect.TypeFor[config.Networks]():
+		return oneOf(scalar(), list(scalar()))
+	case reflect.TypeFor[config.HTTPEntry]():
+		return oneOf(scalar(), list(scalar()), entry(r, httpKeys{}))
+	case reflect.TypeFor[config.PostgresEntry]():
+		return oneOf(scalar(), list(scalar()), entry(r, postgresKeys{}))
+	case reflect.TypeFor[config.ShapeEntries]():
+		one := oneOf(pattern(`tls|http|ssh|postgres|minecraft|rdp|mqtt|redis`), entry(r, config.ShapeEntry{}))
+		return oneOf(append(one.AnyOf, list(one))...)
 	case reflect.TypeFor[config.ProbeEntry]():
 		return oneOf(pattern(`tcp|http|http:/.*|banner|banner:.+|exec:.+`), entry(r, probeKeys{}))
 	}
 	return nil
 }
 
-// probeKeys is a ProbeEntry that is not mapped: its long form.
-type probeKeys config.ProbeEntry
+// Entries that are not mapped: their long forms.
+type (
+	probeKeys    config.ProbeEntry
+	httpKeys     config.HTTPEntry
+	postgresKeys config.PostgresEntry
+)
 
 func entry(r *jsonschema.Reflector, v any) *jsonschema.Schema {
 	s := r.Reflect(v)
@@ -137,7 +150,7 @@ func (s *schema) finish(at *jsonschema.Schema, t reflect.Type) {
 		if d := f.Tag.Get("default"); d != "" {
 			p.Default = d
 		}
-		if f.Tag.Get("missing") != "" {
+		if f.Tag.Get("missing") != "" && f.Tag.Get("unless") == "" {
 			at.Required = append(at.Required, key)
 		}
 	}
@@ -150,8 +163,14 @@ func (s *schema) finishBelow(p *jsonschema.Schema, t reflect.Type) {
 		p.AdditionalProperties.AnyOf = []*jsonschema.Schema{{Required: []string{"backend"}}, {Required: []string{"host", "backends"}}}
 	case reflect.TypeFor[[]config.ListenerEntry]():
 		s.finish(p.Items, reflect.TypeFor[config.ListenerEntry]())
-	case reflect.TypeFor[config.HooksEntry]():
+	case reflect.TypeFor[[]config.ChoiceEntry](), reflect.TypeFor[[]config.WindowEntry]():
+		s.finish(p.Items, t.Elem())
+	case reflect.TypeFor[config.HooksEntry](), reflect.TypeFor[config.BudgetEntry](), reflect.TypeFor[config.HealthEntry]():
 		s.finish(p, t)
+	case reflect.TypeFor[config.HTTPEntry](), reflect.TypeFor[config.PostgresEntry]():
+		s.finish(p.AnyOf[2], t)
+	case reflect.TypeFor[config.ShapeEntries]():
+		s.finish(p.AnyOf[1], reflect.TypeFor[config.ShapeEntry]())
 	case reflect.TypeFor[config.ProbeEntry]():
 		s.finish(p.AnyOf[1], t)
 	}
