@@ -68,6 +68,7 @@ const (
 	stepStopped                   // the stop ended, see failed
 	stepExpired                   // the armed timer fired
 	stepRetired                   // rouse ends and the target shall be stopped
+	stepChanged                   // its settings are others; nothing of this is the machine's
 )
 
 // finding is what a check saw.

@@ -7,6 +7,7 @@ type request struct {
 	step stepKind
 	hold *Hold         // of acquired, suspected, abandoned
 	done chan struct{} // of retired: closed when the target is down
+	opts *Options      // of changed
 }
 
 // A mailbox takes requests from anybody without making anybody wait. The supervisor

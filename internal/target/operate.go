@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"sync"
 	"time"
 
@@ -32,7 +33,7 @@ var errUntold = errors.New("nobody knows how it went")
 // job is one operation on a target. It has a copy of all it needs: it runs beside
 // the supervisor and shares nothing with it.
 type job struct {
-	*Options // never written after New
+	*Options // a copy of its own
 
 	op     operation
 	resume bool // a dead rouse began it: what its action has come to is asked before it is begun again
@@ -284,8 +285,8 @@ func (j *job) saveBudget(ctx context.Context) {
 
 // withPort completes an address that a driver learnt with the configured port.
 func withPort(address, configured string) string {
-	if address == "" {
-		return ""
+	if address == "" || strings.HasPrefix(configured, "unix:") {
+		return "" // where a socket is, nobody moves
 	}
 	if _, _, err := net.SplitHostPort(address); err == nil {
 		return address

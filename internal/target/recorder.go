@@ -18,7 +18,7 @@ const (
 // recorder writes the newest record beside the supervisor, so that a slow or dead
 // disk delays nobody. Records that follow each other quickly are written once.
 type recorder struct {
-	opts   *Options
+	opts   Options // as they were: it uses none of those that may change
 	urgent chan struct{} // buffered
 	lazy   chan struct{} // buffered
 	quit   chan struct{}
@@ -34,7 +34,7 @@ type recorder struct {
 // errDeadDisk is why a record is not saved of which nobody knows better.
 var errDeadDisk = errors.New("the disk does not answer")
 
-func newRecorder(opts *Options) *recorder {
+func newRecorder(opts Options) *recorder {
 	return &recorder{
 		opts:   opts,
 		urgent: make(chan struct{}, 1), lazy: make(chan struct{}, 1),

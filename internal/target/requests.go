@@ -26,6 +26,9 @@ func (s *supervisor) handle(ops context.Context, r request) {
 	case stepDoubted:
 		s.door.drop()
 		s.take(ops, input{kind: stepDoubted}, because("a backend connection ended at once"))
+	case stepChanged:
+		s.changed = r.opts
+		s.change()
 	case stepRetired:
 		s.retirers = append(s.retirers, r.done)
 		s.take(ops, input{kind: stepRetired}, because(ErrEnding.Error()))

@@ -43,6 +43,7 @@ type supervisor struct {
 	cause   string    // why the newest operation runs
 	err     error     // newest failure; nil after a success
 	entered time.Time // when the machine's state was entered
+	changed *Options  // settings that wait for the end of the operation; nil: none do
 	wg      sync.WaitGroup
 
 	running operation // that runs, whatever the machine believes
@@ -56,7 +57,7 @@ func newSupervisor(t *Target) *supervisor {
 	progress := time.NewTicker(progressBeat)
 	progress.Stop()
 	return &supervisor{
-		Target: t, recorder: newRecorder(&t.opts), results: make(chan result, 1),
+		Target: t, recorder: newRecorder(t.opts), results: make(chan result, 1),
 		timer: timer, progress: progress, unused: time.Now(), entered: time.Now(),
 	}
 }
@@ -106,9 +107,22 @@ func (s *supervisor) read(ops context.Context) {
 	}
 }
 
+// change puts the settings in force that wait, if no operation runs: that one has a copy of those with which it began.
+func (s *supervisor) change() {
+	if s.changed == nil || s.running != opNone {
+		return
+	}
+	s.opts.adopt(s.changed)
+	s.changed = nil
+	if a := s.machine.armed; a == alarmIdle || a == alarmLook {
+		s.arm(a)
+	}
+}
+
 // finish takes the end of the operation.
 func (s *supervisor) finish(ops context.Context, res result) {
 	s.running = opNone
+	s.change()
 	s.progress.Stop()
 	if s.hurried {
 		res.err = nil // nobody heard the answer out
@@ -271,8 +285,9 @@ func (s *supervisor) begin(ops context.Context, out output, saved <-chan struct{
 	op := out.run
 	s.opBegan = time.Now()
 	s.progress.Reset(progressBeat)
+	opts := s.opts // those in force may change before it has ended
 	j := job{
-		Options: &s.opts, op: op, resume: out.resume, mayRun: s.machine.mayRun, lost: s.record.Moves && s.record.Address == "",
+		Options: &opts, op: op, resume: out.resume, mayRun: s.machine.mayRun, lost: s.record.Moves && s.record.Address == "",
 		call: driver.Op{Epoch: s.machine.epoch, Since: s.record.Since, Reason: s.cause, Address: s.address()},
 	}
 	if op != opCheck {

@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -58,6 +59,7 @@ type Options struct {
 	StopTimeout  time.Duration // 5m: stop action and verification together
 	Backoff      time.Duration // 1s: pause after the first failure; doubles up to 128 times
 	Look         time.Duration // 1m: how often to ask whether a sleeping target was started by somebody else; < 0 never
+	MinUptime    time.Duration // how long it is up at least, from the beginning of its start
 
 	Budget    Budget       // nil: starts cost nothing
 	NeverWake func() error // says why nobody but who commands may wake it now; nil: it may always be woken
@@ -109,7 +111,7 @@ func New(opts Options) (*Target, error) {
 	case opts.Driver == nil || opts.Prober == nil || opts.Store == nil:
 		return nil, fmt.Errorf("target %q needs a driver, a prober and a store", opts.Name)
 	}
-	if _, _, err := net.SplitHostPort(opts.Address); err != nil {
+	if err := checkAddress(opts.Address); err != nil {
 		return nil, fmt.Errorf("target %q: backend address %q: %w", opts.Name, opts.Address, err)
 	}
 	opts.fill()
@@ -117,6 +119,35 @@ func New(opts Options) (*Target, error) {
 	t.door.nudge, t.mail.signal = make(chan struct{}, 1), make(chan struct{}, 1)
 	t.status.Store(&Status{Target: opts.Name, Address: opts.Address})
 	return t, nil
+}
+
+// checkAddress says what is wrong with an address, HOST:PORT or unix:PATH.
+func checkAddress(address string) error {
+	if strings.HasPrefix(address, "unix:") {
+		return nil
+	}
+	_, _, err := net.SplitHostPort(address)
+	return err
+}
+
+// Change puts other settings in force: at once, or when the operation that runs has ended. What is going on goes on: the state,
+// the holds, who waits, and the cooldown from where it began. An address is that of the next run if a driver has told where
+// this one is. The name, the store, the events and the logger stay.
+func (t *Target) Change(opts Options) error {
+	if err := checkAddress(opts.Address); err != nil {
+		return fmt.Errorf("target %q: backend address %q: %w", t.opts.Name, opts.Address, err)
+	}
+	opts.fill()
+	if !t.mail.put(request{step: stepChanged, opts: &opts}) {
+		return fmt.Errorf("changing target %q: %w", t.opts.Name, ErrEnding)
+	}
+	return nil
+}
+
+// adopt takes the settings of another one that may change.
+func (o *Options) adopt(n *Options) {
+	o.Address, o.Driver, o.Prober, o.Budget, o.NeverWake = n.Address, n.Driver, n.Prober, n.Budget, n.NeverWake
+	o.Cooldown, o.StartTimeout, o.StopTimeout, o.Backoff, o.Look, o.MinUptime = n.Cooldown, n.StartTimeout, n.StopTimeout, n.Backoff, n.Look, n.MinUptime
 }
 
 // Name returns the target's name.

@@ -57,6 +57,9 @@ func (s *supervisor) arm(a alarm) {
 		return
 	case alarmIdle:
 		d = min(max(time.Until(s.unused.Add(s.opts.Cooldown)), 0), s.opts.Cooldown)
+		if up := time.Until(s.record.Since.Add(s.opts.MinUptime)); s.opts.MinUptime > 0 {
+			d = max(d, min(up, s.opts.MinUptime)) // a clock that jumps prolongs it once
+		}
 		s.emit(event.Event{Kind: event.IdleArmed, Delay: d})
 	case alarmBackoff:
 		d = s.backoff()
