@@ -18,7 +18,7 @@ var wallClock = map[string][]string{
 	"UnixMilli": {"trace/"},
 	"Round":     {"gate/budget.go", "state/state.go", "driver/exec/leftover.go", "driver/exec/keeper.go", "trace/"},
 	"UTC":       {"state/", "trace/"},
-	"Local":     nil,
+	"Local":     {"app/awake.go"},
 }
 
 // TestNothingIsDecidedByTheWallClock: a duration is measured on the clock that only runs forward. A time loses its reading of

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -39,33 +40,86 @@ type Options struct {
 	Logger  *slog.Logger
 	Version string              // of the program, for the trace
 	Sinks   []func(event.Event) // told of every event, beside the log
+
+	// Reread reads the config again, for a reload; nil: there is none to be read.
+	Reread func() (*config.Config, error)
+	// Fingerprint changes whenever what Reread reads may have changed. It is asked every second. nil: nobody looks.
+	Fingerprint func() string
 }
 
 // An App is the daemon.
 type App struct {
+	opts   Options
+	logger *slog.Logger
+	events *event.Log
+	store  *state.Dir
+	trace  *trace.Writer // nil: none is wanted
+	loops  *loop.Group   // nil where there are none
+	slots  *gate.Slots
+
+	reloading sync.Mutex // one reload at a time; held, but for the first moments, by who writes what mu guards
+	mu        sync.Mutex // guards the fields below, for whoever only reads
 	cfg       *config.Config
-	logger    *slog.Logger
-	events    *event.Log
-	store     *state.Dir
-	trace     *trace.Writer    // nil: none is wanted
-	parts     map[string]*part // by target name
-	loops     *loop.Group      // nil where there are none
-	slots     *gate.Slots
-	listeners []*listener
-	cleanups  []func() error // run backwards by close
+	parts     map[string]*part     // by target name; those that leave, too
+	listeners map[string]*listener // by address, see keyOf
+	run       *running             // nil: it does not run yet
+
+	cleanups []func() error // run backwards by close
 }
 
 // listener is one bound address and who serves it.
 type listener struct {
 	net.Listener
-	target string
-	proxy  *proxy.Listener
+	route config.Route
+	plan  *proxy.Plan
+	proxy *proxy.Listener
+	away  bool // taken out of the config: its end is no reason to end
+}
+
+// keyOf is what the listener of a route is known by, over reloads. Port 0 stands for any free one, each time.
+func keyOf(i int, r config.Route) string {
+	if r.Socket.Path != "" {
+		return "unix:" + r.Socket.Path
+	}
+	if r.Listen.Port() == 0 {
+		return fmt.Sprintf("%v#%d", r.Listen, i)
+	}
+	return r.Listen.String()
+}
+
+// config returns the config in force.
+func (a *App) config() *config.Config {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.cfg
+}
+
+// part returns that of a target; nil if there is none.
+func (a *App) part(name string) *part {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.parts[name]
+}
+
+// named returns the part of that name, or those of a group of that name.
+func (a *App) named(name string) (parts []*part) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if p := a.parts[name]; p != nil && p.staying == nil {
+		return []*part{p}
+	}
+	for _, t := range a.cfg.Targets {
+		if slices.Contains(t.Groups, name) {
+			parts = append(parts, a.parts[t.Name])
+		}
+	}
+	return parts
 }
 
 // New builds the daemon. An error that wraps [config.Problems] is about the config;
 // every other is about this machine. Nothing is left open after an error.
 func New(opts Options) (_ *App, err error) {
-	a := &App{cfg: opts.Config, logger: opts.Logger, parts: map[string]*part{}}
+	a := &App{opts: opts, cfg: opts.Config, logger: opts.Logger, parts: map[string]*part{}, listeners: map[string]*listener{}}
 	if a.logger == nil {
 		a.logger = slog.New(slog.DiscardHandler)
 	}
@@ -84,17 +138,27 @@ func New(opts Options) (_ *App, err error) {
 		return nil, err
 	}
 	for _, t := range a.cfg.Targets {
-		if err := a.addTarget(t); err != nil {
+		if a.parts[t.Name], err = a.newPart(t); err != nil {
 			return nil, err
 		}
 	}
 	if err := a.openLoops(); err != nil {
 		return nil, err
 	}
-	if err := a.listen(); err != nil {
-		return nil, err
+	a.openSlots()
+	for i, r := range a.cfg.Routes {
+		plan, err := a.plan(r, a.parts)
+		if err != nil {
+			return nil, err
+		}
+		l, err := a.listen(r, plan)
+		if err != nil {
+			return nil, err
+		}
+		a.onClose(func() error { _ = l.Close(); return nil }) // Serve has closed it in the ordinary course
+		a.listeners[keyOf(i, r)] = l
 	}
-	if err := a.refuseLoops(); err != nil {
+	if err := refuseLoops(a.cfg, a.listeners); err != nil {
 		return nil, err
 	}
 	return a, nil
@@ -137,66 +201,111 @@ func (a *App) closeStore() error {
 	}
 }
 
-func (a *App) listen() error {
-	a.openSlots()
-	for _, r := range a.cfg.Routes {
-		p := a.parts[r.Target]
-		lc := net.ListenConfig{KeepAliveConfig: relay.KeepAlive()} // for those who wait; the relay sets its own
-		// Of a multipath connection the kernel tells too little: a client that leaves while it waits would not be seen.
-		lc.SetMultipathTCP(false)
-		network := "tcp" // with the IPv6 wildcard: every address
-		if r.Listen.Addr().Is4() {
-			network = "tcp4" // 0.0.0.0 must not open a door in IPv6 as well
-		}
-		ln, err := lc.Listen(context.Background(), network, r.Listen.String())
-		if err != nil {
-			return fmt.Errorf("listening for clients: %w%s", err, listenHint(err))
-		}
-		a.onClose(func() error { _ = ln.Close(); return nil }) // Serve has closed it in the ordinary course
-		a.listeners = append(a.listeners, &listener{ln, r.Target, proxy.New(proxy.Options{
-			Target: p.target, Port: r.Port, Blame: p.blame, Dial: p.prober.Dial, Slots: a.slots,
-			Patience: p.patience(), ReleaseRate: p.cfg.ReleaseRate, Events: a.events, Logger: a.logger,
-			Loops: a.loops, Spare: spareDials(len(a.cfg.Routes)), Direct: (&guide{app: a}).direct,
-		})})
+// listen binds the address of a route.
+func (a *App) listen(r config.Route, plan *proxy.Plan) (*listener, error) {
+	ln, err := bind(r)
+	if err != nil {
+		return nil, err
 	}
-	return nil
+	routes := len(a.cfg.Routes)
+	return &listener{Listener: ln, route: r, plan: plan, proxy: proxy.New(proxy.Options{
+		Plan: plan, Slots: a.slots, Events: a.events, Logger: a.logger, Loops: a.loops, Spare: spareDials(routes),
+	})}, nil
+}
+
+// bind opens the socket.
+func bind(r config.Route) (net.Listener, error) {
+	if r.Socket.Path != "" {
+		return bindSocket(r.Socket)
+	}
+	lc := net.ListenConfig{KeepAliveConfig: relay.KeepAlive()} // for those who wait; the relay sets its own
+	// Of a multipath connection the kernel tells too little: a client that leaves while it waits would not be seen.
+	lc.SetMultipathTCP(false)
+	network := "tcp" // with the IPv6 wildcard: every address
+	if r.Listen.Addr().Is4() {
+		network = "tcp4" // 0.0.0.0 must not open a door in IPv6 as well
+	}
+	ln, err := lc.Listen(context.Background(), network, r.Listen.String())
+	if err != nil {
+		return nil, fmt.Errorf("listening for clients: %w%s", err, listenHint(err))
+	}
+	return ln, nil
+}
+
+// bindSocket opens a unix socket. What a rouse before this one has left there is removed: nobody listens on it.
+func bindSocket(s config.UnixListen) (net.Listener, error) {
+	if info, err := os.Lstat(s.Path); err == nil && info.Mode()&os.ModeSocket != 0 {
+		conn, err := net.DialTimeout("unix", s.Path, time.Second)
+		if err == nil {
+			_ = conn.Close()
+			return nil, fmt.Errorf("listening for clients: another program listens on %s: end it, or choose another path", s.Path)
+		}
+		if errors.Is(err, syscall.ECONNREFUSED) {
+			_ = os.Remove(s.Path) // what it fails of is told by listening
+		}
+	}
+	ln, err := net.Listen("unix", s.Path)
+	if err != nil {
+		return nil, fmt.Errorf("listening for clients: %w", err)
+	}
+	if err := os.Chmod(s.Path, s.Mode); err != nil {
+		_ = ln.Close()
+		return nil, fmt.Errorf("listening for clients: %w", err)
+	}
+	return ln, nil
 }
 
 // Addrs returns the addresses that clients can use, in the order of the routes.
 func (a *App) Addrs() []net.Addr {
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	var addrs []net.Addr
-	for _, l := range a.listeners {
-		addrs = append(addrs, l.Addr())
+	for i, r := range a.cfg.Routes {
+		addrs = append(addrs, a.listeners[keyOf(i, r)].Addr())
 	}
 	return addrs
 }
 
 // Status returns a picture of the named target; the zero Status for an unknown name.
 func (a *App) Status(name string) target.Status {
-	if p, ok := a.parts[name]; ok {
+	if p := a.part(name); p != nil {
 		return p.target.Status()
 	}
 	return target.Status{}
 }
 
+// running is what an App has while it runs.
+type running struct {
+	living    context.Context // of the targets
+	accepting context.Context
+	serving   context.Context
+	lives     *sync.WaitGroup
+	serves    sync.WaitGroup
+	ended     chan ending
+	served    map[*listener]bool // those whose clients are not all gone; guarded by App.mu
+}
+
+type ending struct {
+	listener *listener
+	err      error
+}
+
 // Run serves until ctx ends, then drains and ends. It may be called once.
 func (a *App) Run(ctx context.Context) error {
 	living, die := context.WithCancel(context.WithoutCancel(ctx))
-	var lives sync.WaitGroup
-	for _, p := range a.parts {
-		lives.Go(func() { p.run(living) })
-	}
+	defer die()
 	if a.trace != nil {
 		go a.trace.Run() // close ends it
 	}
 	if a.loops != nil {
 		a.loops.Start()
 	}
-	err := a.serve(ctx)
+	var lives sync.WaitGroup
+	err := a.serve(ctx, living, &lives)
 	if a.loops != nil {
 		a.loops.Stop()
 	}
-	if a.cfg.OnExit == config.OnExitStop {
+	if a.config().OnExit == config.OnExitStop {
 		err = errors.Join(err, a.stopTargets())
 	}
 	die()
@@ -205,34 +314,30 @@ func (a *App) Run(ctx context.Context) error {
 	return errors.Join(err, a.close())
 }
 
-// serve runs the listeners until ctx ends and their clients have drained. A
+// serve runs the targets and the listeners until ctx ends and the clients have drained. A
 // listener that ends by itself ends the others.
-func (a *App) serve(ctx context.Context) error {
+func (a *App) serve(ctx, living context.Context, lives *sync.WaitGroup) error {
 	accepting, stopAccepting := context.WithCancel(ctx)
 	defer stopAccepting()
 	serving, cut := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cut(nil)
-
+	r := &running{living: living, accepting: accepting, serving: serving, lives: lives, ended: make(chan ending), served: map[*listener]bool{}}
 	a.logger.Info("limit of clients", "clients", a.slots.Cap(), "open-files", gate.DescriptorLimit())
-	ended := make(chan error, len(a.listeners))
-	var serves sync.WaitGroup
-	defer serves.Wait()
-	for _, l := range a.listeners {
-		a.logger.Info("listening for clients", "address", l.Addr().String(), "target", l.target)
-		serves.Go(func() { ended <- l.proxy.Serve(accepting, serving, l.Listener) })
-	}
+	a.begin(r)
+	defer r.serves.Wait()
 	var errs []error
 	var drained <-chan time.Time
 	draining := accepting.Done()
-	for left := len(a.listeners); left > 0; {
+	for a.left() > 0 || accepting.Err() == nil {
 		select {
-		case err := <-ended:
-			left--
-			errs = append(errs, err)
-			stopAccepting()
+		case e := <-r.ended:
+			if a.gone(e.listener) {
+				errs = append(errs, e.err)
+				stopAccepting()
+			}
 		case <-draining:
 			draining = nil
-			drained = time.After(a.cfg.Drain)
+			drained = time.After(a.config().Drain)
 			a.logDrain(context.Cause(ctx))
 		case <-drained:
 			drained = nil
@@ -242,7 +347,72 @@ func (a *App) serve(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
+// begin starts what New has built.
+func (a *App) begin(r *running) {
+	a.reloading.Lock()
+	defer a.reloading.Unlock()
+	a.mu.Lock()
+	a.run = r
+	a.mu.Unlock()
+	for _, t := range a.cfg.Targets {
+		a.parts[t.Name].needs.atBoot(t.Needs)
+	}
+	for _, t := range a.cfg.Targets {
+		a.parts[t.Name].start(r.living, r.lives)
+		a.holdAgain(a.parts[t.Name])
+	}
+	for i, route := range a.cfg.Routes {
+		a.serveOne(a.listeners[keyOf(i, route)])
+	}
+	r.lives.Go(func() { a.watchLists(r.accepting) })
+	if a.opts.Fingerprint != nil {
+		r.lives.Go(func() { a.watchConfig(r.accepting) })
+	}
+}
+
+// serveOne serves the clients of a listener until it is closed, or accepting ends.
+func (a *App) serveOne(l *listener) {
+	r := a.run
+	a.mu.Lock()
+	r.served[l] = true
+	a.mu.Unlock()
+	for _, name := range targetsOf(l.route) {
+		a.logger.Info("listening for clients", "address", l.Addr().String(), "target", name)
+	}
+	r.serves.Go(func() { r.ended <- ending{l, l.proxy.Serve(r.accepting, r.serving, l.Listener)} })
+}
+
+// left is how many listeners have clients, or may get some.
+func (a *App) left() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.run.served)
+}
+
+// gone notes the end of a listener, and says whether that ends rouse.
+func (a *App) gone(l *listener) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.run.served, l)
+	return !l.away
+}
+
+// targetsOf returns the names of the targets to which a route leads.
+func targetsOf(r config.Route) (names []string) {
+	if r.Target != "" {
+		names = append(names, r.Target)
+	}
+	for _, c := range r.Choices {
+		if !slices.Contains(names, c.Target) {
+			names = append(names, c.Target)
+		}
+	}
+	return names
+}
+
 func (a *App) logDrain(cause error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	for name, p := range a.parts {
 		st := p.target.Status()
 		a.logger.Info("ending", "cause", cause, "target", name, "state", st.State.String(),
@@ -253,15 +423,32 @@ func (a *App) logDrain(cause error) {
 // stopTargets stops every target, each within its own stop timeout and what may be
 // under way before it.
 func (a *App) stopTargets() error {
+	a.reloading.Lock()
+	defer a.reloading.Unlock()
 	errs := make(chan error, len(a.parts))
-	for _, p := range a.parts {
-		go func() { errs <- p.retire() }()
+	for name, p := range a.parts {
+		if p.unwear != nil {
+			p.unwear() // what keeps it awake
+		}
+		p.hand.drop()
+		go func() { errs <- p.retire(a.needing(name)) }()
 	}
 	var all []error
 	for range a.parts {
 		all = append(all, <-errs)
 	}
 	return errors.Join(all...)
+}
+
+// needing is how long those may take to stop that need a target, one after the other.
+func (a *App) needing(name string) time.Duration {
+	longest := time.Duration(0)
+	for _, t := range a.cfg.Targets {
+		if slices.Contains(t.Needs, name) {
+			longest = max(longest, t.StopTimeout+a.needing(t.Name))
+		}
+	}
+	return longest
 }
 
 func (a *App) onClose(f func() error) { a.cleanups = append(a.cleanups, f) }

@@ -62,13 +62,28 @@ func (g *guide) direct(address string) (netip.AddrPort, error) {
 
 // isOwn says whether one of our listeners gets what is sent to the address.
 func (a *App) isOwn(remote netip.AddrPort) bool {
-	return slices.ContainsFunc(a.listeners, func(l *listener) bool {
-		own, err := netip.ParseAddrPort(l.Addr().String())
-		if err != nil || own.Port() != remote.Port() {
-			return false
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return owns(a.listeners, remote)
+}
+
+// owns says whether one of the listeners gets what is sent to the address.
+func owns(listeners map[string]*listener, remote netip.AddrPort) bool {
+	for _, l := range listeners {
+		if l.gets(remote) {
+			return true
 		}
-		return own.Addr().Unmap() == remote.Addr().Unmap() || own.Addr().IsUnspecified() && isLocal(remote.Addr().Unmap())
-	})
+	}
+	return false
+}
+
+// gets says whether the listener does.
+func (l *listener) gets(remote netip.AddrPort) bool {
+	own, err := netip.ParseAddrPort(l.Addr().String())
+	if err != nil || own.Port() != remote.Port() {
+		return false
+	}
+	return own.Addr().Unmap() == remote.Addr().Unmap() || own.Addr().IsUnspecified() && isLocal(remote.Addr().Unmap())
 }
 
 // isLocal says whether the address is one of this machine's.
@@ -81,14 +96,14 @@ func isLocal(ip netip.Addr) bool {
 }
 
 // refuseLoops finds targets whose address is written down as one of our own.
-func (a *App) refuseLoops() error {
+func refuseLoops(cfg *config.Config, listeners map[string]*listener) error {
 	var problems config.Problems
-	for i, t := range a.cfg.Targets {
-		for _, r := range append([]config.Route{{To: config.To{Target: t.Name}}}, a.cfg.Routes...) {
+	for i, t := range cfg.Targets {
+		for _, r := range append([]config.Route{{To: config.To{Target: t.Name}}}, cfg.Routes...) {
 			b := t.Backend
 			b.Port = cmp.Or(r.Port, b.Port)
 			ip, err := netip.ParseAddr(b.Host)
-			if r.Target != t.Name || err != nil || !a.isOwn(netip.AddrPortFrom(ip, b.Port)) {
+			if r.Target != t.Name || err != nil || !owns(listeners, netip.AddrPortFrom(ip, b.Port)) {
 				continue
 			}
 			problems = append(problems, config.Problem{

@@ -66,7 +66,10 @@ func (a *App) tellUnpaced() {
 
 // openSlots computes how many clients there is room for. A hook must always find its descriptors, most of all when clients
 // have taken all they may.
-func (a *App) openSlots() {
+func (a *App) openSlots() { a.slots = gate.NewSlots(a.room()) }
+
+// room is for how many clients there is.
+func (a *App) room() int {
 	limit, each := gate.DescriptorLimit(), a.perClient()
 	reserve := gate.Reserve + len(a.cfg.Targets)*(exec.Descriptors+probe.Descriptors) + len(a.cfg.Routes)*spareDials(len(a.cfg.Routes)) + max(len(a.cfg.Routes)-1, 0)
 	if a.loops != nil {
@@ -76,7 +79,7 @@ func (a *App) openSlots() {
 		a.logger.Warn("the limit of open files is too low for hooks and even one client; raise it (ulimit -n, LimitNOFILE=)",
 			"limit", limit, "wanted", wanted)
 	}
-	a.slots = gate.NewSlots(gate.Capacity(limit, uint64(reserve), each))
+	return gate.Capacity(limit, uint64(reserve), each)
 }
 
 // perClient is how many descriptors a client may take. What is dialled by name may stand for many addresses: that is not

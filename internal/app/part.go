@@ -14,57 +14,135 @@ import (
 	"github.com/rouse-proxy/rouse/internal/config"
 	"github.com/rouse-proxy/rouse/internal/driver"
 	"github.com/rouse-proxy/rouse/internal/driver/exec"
+	"github.com/rouse-proxy/rouse/internal/gate"
 	"github.com/rouse-proxy/rouse/internal/probe"
 	"github.com/rouse-proxy/rouse/internal/proxy"
+	"github.com/rouse-proxy/rouse/internal/schedule"
 	"github.com/rouse-proxy/rouse/internal/state"
 	"github.com/rouse-proxy/rouse/internal/target"
 )
 
 // part is one target with what was built for it.
 type part struct {
+	mu     sync.Mutex // guards cfg, which a reload changes
 	cfg    config.Target
-	driver *exec.Driver
-	prober *probe.Prober
+	gear   *gear // in force; of who starts, reloads and ends
 	target *target.Target
 	blame  *proxy.Blame
+	seats  *gate.Seats  // nil: as many clients as come
+	budget *gate.Budget // what it spends is counted whether or not it is bounded: a reload may bound it
+	needs  *needs
 	logger *slog.Logger
+
+	life    context.Context // of its goroutines
+	end     context.CancelFunc
+	done    chan struct{} // closed when it has ended
+	lives   sync.WaitGroup
+	unwear  context.CancelFunc // ends what runs for the gear
+	staying context.CancelFunc // ends its leaving; nil: it does not leave
+	hand    hand
 }
 
-// addTarget builds the target that t describes.
-func (a *App) addTarget(t config.Target) error {
-	drv, err := exec.New(exec.Options{
+// config returns the settings in force.
+func (p *part) config() config.Target {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.cfg
+}
+
+// gear is what a part has of its settings, and gets anew with others.
+type gear struct {
+	driver *exec.Driver
+	prober *probe.Prober
+	always *schedule.Schedule // when it is kept awake
+	never  *schedule.Schedule // when nobody wakes it
+	exempt *gate.List         // of its budget; nil: nobody
+}
+
+// newPart builds the target that t describes. parts are those that it may need.
+func (a *App) newPart(t config.Target) (*part, error) {
+	p := &part{cfg: t, blame: proxy.NewBlame(), logger: a.logger, needs: &needs{app: a, by: t.Name, holds: map[string]*target.Hold{}}}
+	limits, _ := a.budgetOptions(t)
+	p.budget = gate.NewBudget(limits)
+	var err error
+	if p.gear, err = a.newGear(p, t); err != nil {
+		return nil, err
+	}
+	if t.MaxConnections > 0 {
+		p.seats = gate.NewSeats(t.MaxConnections)
+	}
+	if p.target, err = target.New(a.settings(p, t, p.gear)); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// newGear builds what t says for a part.
+func (a *App) newGear(p *part, t config.Target) (*gear, error) {
+	g := &gear{}
+	var err error
+	g.driver, err = exec.New(exec.Options{
 		Target: t.Name, Start: t.Hooks.Start, Stop: t.Hooks.Stop, Status: t.Hooks.Status, Ready: t.Probe.Command,
 		Dir: a.store.Path(), Stem: state.Stem(t.Name), Env: environment(t.Hooks.Env), Logger: a.logger,
 		Told: func(r exec.HookRun) { a.tellHook(t.Name, r) },
 	})
 	if err != nil {
-		return fmt.Errorf("target %q: %w", t.Name, err)
+		return nil, fmt.Errorf("target %q: %w", t.Name, err)
 	}
 	for _, v := range t.Hooks.Env {
 		if _, set := os.LookupEnv(v.Name); !set && v.Inherit {
 			a.logger.Warn("a variable that hooks are to get is not set", "target", t.Name, "variable", v.Name)
 		}
 	}
-	p := &part{cfg: t, driver: drv, blame: proxy.NewBlame(), logger: a.logger}
-	p.prober, err = probe.New(probe.Options{
+	g.prober, err = probe.New(probe.Options{
 		Kind: string(t.Probe.Kind), Path: t.Probe.Path, Expect: t.Probe.Expect, Settle: t.Probe.Settle, Allow: a.allow,
 		Command: func(ctx context.Context, address string) error {
-			return verdict(drv.Ready(ctx, driver.Op{Epoch: p.target.Status().Epoch, Reason: "probe", Address: address}))
+			return verdict(g.driver.Ready(ctx, driver.Op{Epoch: p.target.Status().Epoch, Reason: "probe", Address: address}))
 		},
 	})
 	if err != nil {
-		return fmt.Errorf("target %q: %w", t.Name, err)
+		return nil, fmt.Errorf("target %q: %w", t.Name, err)
 	}
-	p.target, err = target.New(target.Options{
-		Name: t.Name, Address: t.Backend.Address(), Driver: drv.Driver(), Prober: p.prober, Store: a.store,
-		Cooldown: t.Cooldown, StartTimeout: t.StartTimeout, StopTimeout: t.StopTimeout, Look: cmp.Or(t.Recheck, -1),
-		Events: a.events, Logger: a.logger,
-	})
+	if g.always, err = schedule.New(windows(t.AlwaysOn)); err == nil {
+		g.never, err = schedule.New(windows(t.NeverWake))
+	}
+	if err == nil {
+		g.exempt, err = listOf(t.Budget.Exempt)
+	}
+	if t.Budget.Exempt.Any {
+		g.exempt = everybody
+	}
 	if err != nil {
-		return err
+		return nil, fmt.Errorf("target %q: %w", t.Name, err)
 	}
-	a.parts[t.Name] = p
-	return nil
+	return g, nil
+}
+
+// settings are those of the target.
+func (a *App) settings(p *part, t config.Target, g *gear) target.Options {
+	opts := target.Options{
+		Name: t.Name, Address: t.Backend.Address(), Driver: g.driver.Driver(), Prober: g.prober, Store: a.store,
+		Cooldown: t.Cooldown, StartTimeout: t.StartTimeout, StopTimeout: t.StopTimeout, Look: cmp.Or(t.Recheck, -1), MinUptime: t.MinUptime,
+		Budget: p.budget, NeverWake: func() error { return shut(g.never) }, Events: a.events, Logger: a.logger,
+	}
+	if len(t.Needs) > 0 {
+		opts.Driver = chain(opts.Driver, p.needs)
+		for _, name := range t.Needs {
+			if other := a.config().Named(name); other != nil {
+				opts.StartTimeout += other.StopTimeout + other.StartTimeout // it begins once they are up
+			}
+		}
+	}
+	return opts
+}
+
+// windows turns those of the config, which are checked, into those of a schedule.
+func windows(all []config.Window) []schedule.Window {
+	var windows []schedule.Window
+	for _, w := range all {
+		windows = append(windows, schedule.Window(w))
+	}
+	return windows
 }
 
 // environment returns the variables as the driver wants them.
@@ -86,26 +164,52 @@ func verdict(err error) error {
 	return fmt.Errorf("%w: %w", probe.ErrCannotAsk, err)
 }
 
-// run gives the target its life until ctx ends.
-func (p *part) run(ctx context.Context) {
-	var lives sync.WaitGroup
-	lives.Go(func() { p.driver.Run(ctx) })
-	if err := p.target.Run(ctx); err != nil {
+// start gives the part its life within ctx.
+func (p *part) start(ctx context.Context, lives *sync.WaitGroup) {
+	p.life, p.end = context.WithCancel(ctx)
+	p.done = make(chan struct{})
+	lives.Go(p.run)
+	p.wear(p.gear)
+}
+
+// run ends when the part's life does.
+func (p *part) run() {
+	defer close(p.done)
+	p.lives.Go(func() { p.budget.Keep(p.life.Done()) })
+	if err := p.target.Run(p.life); err != nil {
 		p.logger.Error("a target ended badly", "target", p.cfg.Name, "err", err)
 	}
-	lives.Wait()
+	p.lives.Wait()
+}
+
+// wear puts gear in force: what runs for the one before ends.
+func (p *part) wear(g *gear) {
+	if p.unwear != nil {
+		p.unwear()
+	}
+	var worn context.Context
+	worn, p.unwear = context.WithCancel(p.life)
+	p.gear = g
+	p.lives.Go(func() { g.driver.Run(worn) })
+	p.lives.Go(func() { p.keepWindows(worn, g.always) })
 }
 
 // patience is the longest that one client can wait: a stop that is under way, a
 // start, and what lies between.
 func (p *part) patience() time.Duration {
-	return p.cfg.StopTimeout + p.cfg.StartTimeout + time.Minute
+	wait := p.cfg.StopTimeout + p.cfg.StartTimeout + time.Minute
+	for _, name := range p.cfg.Needs {
+		if other := p.needs.app.config().Named(name); other != nil {
+			wait += other.StopTimeout + other.StartTimeout
+		}
+	}
+	return wait
 }
 
 // retire stops the target. It gives up after the stop timeout, and a start that is
-// under way is waited for before.
-func (p *part) retire() error {
-	limit := p.cfg.StopTimeout
+// under way is waited for before; so are, for a time, those who need it.
+func (p *part) retire(after time.Duration) error {
+	limit := p.cfg.StopTimeout + after
 	if p.target.Status().State == target.Starting {
 		limit += p.cfg.StartTimeout
 	}

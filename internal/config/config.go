@@ -30,12 +30,20 @@ type Config struct {
 	Trace     string        // file to which all events are appended; empty: none
 }
 
-// target returns the one of that name; the zero Target if there is none.
-func (c *Config) target(name string) Target {
+// Named returns the target of that name; nil if there is none.
+func (c *Config) Named(name string) *Target {
 	for i := range c.Targets {
 		if c.Targets[i].Name == name {
-			return c.Targets[i]
+			return &c.Targets[i]
 		}
+	}
+	return nil
+}
+
+// target returns the one of that name; the zero Target if there is none.
+func (c *Config) target(name string) Target {
+	if t := c.Named(name); t != nil {
+		return *t
 	}
 	return Target{}
 }

@@ -42,7 +42,6 @@ const (
 type Options struct {
 	Connect    *List // who may connect; nil: everybody
 	Wake       *List // who may wake; nil: everybody
-	Exempt     *List // for whom the budget of the target does not count; nil: nobody
 	Health     *List // health checkers; nil: nobody
 	Answer     Answer
 	Source     Rate          // connections of one IPv4 address or one IPv6 /56
@@ -139,7 +138,6 @@ type Rank uint8
 const (
 	Ordinary Rank = iota
 	Meek          // it may not wake
-	Exempt        // it wakes beyond the budget
 )
 
 // A Judgement is what a gate says to a client that wants to wake a sleeping target.
@@ -166,9 +164,6 @@ func (g *Gate) Wake(from netip.Addr, b []byte, ended bool, waited time.Duration)
 	}
 	if j.Rank == Meek && g.opts.Observe {
 		j = Judgement{Observed: j.Why}
-	}
-	if j.Rank == Ordinary && g.opts.Exempt != nil && g.opts.Exempt.Contains(from) {
-		j.Rank = Exempt
 	}
 	return j
 }
@@ -217,7 +212,10 @@ func meek(gate, text string) Judgement {
 
 // Reload reads the files of the gate's lists again that have changed.
 func (g *Gate) Reload() (errs []error) {
-	for _, l := range []*List{g.opts.Connect, g.opts.Wake, g.opts.Exempt, g.opts.Health} {
+	if g == nil {
+		return nil
+	}
+	for _, l := range []*List{g.opts.Connect, g.opts.Wake, g.opts.Health} {
 		if l != nil {
 			if err := l.Reload(); err != nil {
 				errs = append(errs, err)

@@ -34,7 +34,7 @@ func Capacity(limit, reserve, each uint64) int {
 // Slots is a budget of clients that may be served at once. Any number of
 // listeners may share one.
 type Slots struct {
-	most  int64
+	most  atomic.Int64
 	taken atomic.Int64
 	eager atomic.Bool // somebody waits for a slot
 
@@ -43,16 +43,26 @@ type Slots struct {
 }
 
 // NewSlots returns a budget of n clients.
-func NewSlots(n int) *Slots { return &Slots{most: int64(n)} }
+func NewSlots(n int) *Slots {
+	s := &Slots{}
+	s.most.Store(int64(n))
+	return s
+}
+
+// Limit sets the budget's size. Nobody loses a slot.
+func (s *Slots) Limit(n int) {
+	s.most.Store(int64(n))
+	s.tell()
+}
 
 // Cap returns the budget's size.
-func (s *Slots) Cap() int { return int(s.most) }
+func (s *Slots) Cap() int { return int(s.most.Load()) }
 
 // TryAcquire takes a slot if one is free.
 func (s *Slots) TryAcquire() bool {
 	for {
 		n := s.taken.Load()
-		if n >= s.most {
+		if n >= s.most.Load() {
 			return false
 		}
 		if s.taken.CompareAndSwap(n, n+1) {
@@ -81,7 +91,7 @@ func (s *Slots) WhenFree(f func()) {
 	s.waiting = append(s.waiting, f)
 	s.eager.Store(true)
 	s.mu.Unlock()
-	if s.taken.Load() < s.most { // given back before it was known that somebody waits
+	if s.taken.Load() < s.most.Load() { // given back before it was known that somebody waits
 		s.tell()
 	}
 }

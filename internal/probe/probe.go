@@ -18,6 +18,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"strings"
 	"syscall"
 	"time"
 
@@ -171,7 +172,11 @@ func (p *Prober) bind(address string) func(context.Context) (net.Conn, error) {
 }
 
 func (p *Prober) dial(ctx context.Context, address string) (net.Conn, error) {
-	conn, err := p.opts.Dial(ctx, "tcp", address)
+	network := "tcp"
+	if path, isUnix := strings.CutPrefix(address, "unix:"); isUnix {
+		network, address = "unix", path
+	}
+	conn, err := p.opts.Dial(ctx, network, address)
 	if err != nil {
 		return nil, Blame(err)
 	}

@@ -58,7 +58,7 @@ func (l *Listener) handle(accepting, serving context.Context, conn net.Conn, pla
 		return
 	}
 	c.served(hold)
-	result, err := relay.Run(serving, conn.(relay.Conn), c.backend.(relay.Conn), relay.Options{})
+	result, err := relay.Run(serving, relayed(conn), relayed(c.backend), relay.Options{})
 	c.account(result, err)
 	if c.lane.doubts(result) {
 		hold.Doubt()

@@ -37,6 +37,7 @@ type Lane struct {
 	Dial        Dialer
 	Patience    time.Duration // longest wait of one client, all in all; 15m when 0
 	ReleaseRate float64       // clients a second that are let through to a target that has woken; no limit when 0
+	Exempt      *gate.List    // who wakes the target beyond its budget; nil: nobody
 	Seats       *gate.Seats   // of all who are served at the target at once; nil: no limit
 	SendProxy   proxyproto.Version
 	// Transparent says that Dial binds the client's address, see [ClientOf]: then no goroutine is saved.
@@ -80,7 +81,7 @@ func (p *Plan) first() *Lane {
 
 // simple says that every client is served at once, on the one lane.
 func (p *Plan) simple() bool {
-	return p.Gate == nil && len(p.Lanes) == 0 && p.ProxyFrom == nil && p.Default.Seats == nil
+	return p.Gate == nil && len(p.Lanes) == 0 && p.ProxyFrom == nil && p.Default.Seats == nil && p.Default.Exempt == nil
 }
 
 // paced says that the clients of a lane are kept apart.
@@ -193,8 +194,6 @@ func rank(r gate.Rank) target.Rank {
 	switch r {
 	case gate.Meek:
 		return target.Meek
-	case gate.Exempt:
-		return target.Exempt
 	}
 	return target.Ordinary
 }

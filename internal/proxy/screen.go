@@ -37,7 +37,7 @@ type step struct {
 
 // screen returns the screening of a client; nil if the plan needs none.
 func (p *Plan) screen(from netip.AddrPort) *screening {
-	if p.Gate == nil && len(p.Lanes) == 0 && p.ProxyFrom == nil {
+	if p.Gate == nil && len(p.Lanes) == 0 && p.ProxyFrom == nil && p.Default.Exempt == nil {
 		return nil
 	}
 	return &screening{plan: p, from: from, header: p.ProxyFrom != nil && from.IsValid() && p.ProxyFrom.Contains(from.Addr())}
@@ -115,5 +115,8 @@ func (s *screening) wake(st step, b []byte, all bool, waited time.Duration) step
 		st.observed = j.Observed
 	}
 	st.ask = &target.Wish{Rank: rank(j.Rank), Why: j.Why}
+	if st.ask.Rank == target.Ordinary && s.lane.Exempt != nil && s.lane.Exempt.Contains(s.from.Addr()) {
+		st.ask.Rank = target.Exempt
+	}
 	return st
 }

@@ -18,7 +18,7 @@ const (
 // recorder writes the newest record beside the supervisor, so that a slow or dead
 // disk delays nobody. Records that follow each other quickly are written once.
 type recorder struct {
-	opts   Options // as they were: it uses none of those that may change
+	opts   Options       // as they were: it uses none of those that may change
 	urgent chan struct{} // buffered
 	lazy   chan struct{} // buffered
 	quit   chan struct{}

@@ -1,0 +1,188 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/rouse-proxy/rouse/internal/schedule"
+	"github.com/rouse-proxy/rouse/internal/target"
+)
+
+const (
+	wakeAgain = 30 * time.Second // after a wake that has failed, for who keeps a target awake
+	windowMax = time.Hour        // that a window is waited for: clocks are set, and machines suspended
+)
+
+// shut says why nobody may wake a target now.
+func shut(never *schedule.Schedule) error {
+	if until, is := never.Open(time.Now()); is {
+		return fmt.Errorf("it is not woken before %s (never-wake)", until.Format("Jan 2, 15:04"))
+	}
+	return nil
+}
+
+// keepWindows keeps the target awake while a window is open, until ctx ends.
+func (p *part) keepWindows(ctx context.Context, always *schedule.Schedule) {
+	if always.Next(time.Now()).IsZero() {
+		return
+	}
+	for ctx.Err() == nil {
+		now := time.Now()
+		if until, is := always.Open(now); is {
+			within, cancel := context.WithDeadline(ctx, until)
+			p.keepAwake(within, target.Wish{Rank: target.Exempt, Cause: "always-on until " + until.Format("Jan 2, 15:04")})
+			cancel()
+			continue
+		}
+		rest(ctx, min(always.Next(now).Sub(now), windowMax))
+	}
+}
+
+func rest(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// keepAwake holds the target until ctx ends, and wakes it again should it die with nobody else there to notice.
+func (p *part) keepAwake(ctx context.Context, wish target.Wish) {
+	for ctx.Err() == nil {
+		h, err := p.target.AcquireFor(ctx, wish)
+		if err != nil {
+			if ctx.Err() == nil {
+				p.logger.Warn("cannot keep a target awake, will try again", "target", p.target.Name(), "cause", wish.Cause, "in", wakeAgain, "err", err)
+				rest(ctx, wakeAgain)
+			}
+			continue
+		}
+		p.watch(ctx, h)
+		h.Release()
+	}
+}
+
+// watch asks now and then whether the target is still there that is held, if no client would find out.
+func (p *part) watch(ctx context.Context, h *target.Hold) {
+	for {
+		rest(ctx, p.lookBeat())
+		switch {
+		case ctx.Err() != nil:
+			return
+		case p.target.Status().Held <= 1:
+			if h.Suspect(ctx) != nil {
+				return
+			}
+		}
+	}
+}
+
+func (p *part) lookBeat() time.Duration {
+	if d := p.config().Recheck; d > 0 {
+		return d
+	}
+	return windowMax
+}
+
+// HoldKind is under which kind a hold by hand is kept over a restart.
+const holdKind = "hold"
+
+// byHand is a hold by a person.
+type byHand struct {
+	Until time.Time `json:"until"`
+	Why   string    `json:"why"`
+}
+
+// hand keeps the hold by a person on one target.
+type hand struct {
+	mu  sync.Mutex // guards the fields below
+	now byHand
+	end context.CancelFunc // nil: nobody holds
+}
+
+// Hold keeps the named target, or those of the group, awake until a time, whatever budgets and windows say. It holds over a restart.
+func (a *App) Hold(name string, until time.Time, why string) error {
+	parts := a.named(name)
+	if len(parts) == 0 {
+		return fmt.Errorf("there is neither a target nor a group %q", name)
+	}
+	for _, p := range parts {
+		h := byHand{until, why}
+		if err := a.store.SaveNote(p.target.Name(), holdKind, h); err != nil {
+			return err
+		}
+		p.holdByHand(h)
+	}
+	return nil
+}
+
+// Release ends holds by hand, and says how many there were.
+func (a *App) Release(name string) (int, error) {
+	parts := a.named(name)
+	if len(parts) == 0 {
+		return 0, fmt.Errorf("there is neither a target nor a group %q", name)
+	}
+	released := 0
+	for _, p := range parts {
+		if p.hand.drop() {
+			released++
+		}
+		if err := a.store.SaveNote(p.target.Name(), holdKind, byHand{}); err != nil {
+			return released, err
+		}
+	}
+	return released, nil
+}
+
+func (p *part) holdByHand(h byHand) {
+	p.hand.drop()
+	ctx, end := context.WithDeadline(p.life, h.Until)
+	p.hand.mu.Lock()
+	p.hand.now, p.hand.end = h, end
+	p.hand.mu.Unlock()
+	cause := "held by hand until " + h.Until.Local().Format("Jan 2, 15:04")
+	if h.Why != "" {
+		cause += ": " + h.Why
+	}
+	p.lives.Go(func() {
+		defer end()
+		p.keepAwake(ctx, target.Wish{Rank: target.Commanding, Cause: cause})
+	})
+}
+
+// drop ends the hold, if there is one.
+func (h *hand) drop() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.end == nil {
+		return false
+	}
+	h.end()
+	held := time.Now().Before(h.now.Until)
+	h.end, h.now = nil, byHand{}
+	return held
+}
+
+// holdAgain takes up the hold that a rouse before this one had.
+func (a *App) holdAgain(p *part) {
+	var h byHand
+	if _, err := a.store.LoadNote(p.target.Name(), holdKind, &h); err != nil {
+		a.logger.Warn("a hold by hand is lost", "target", p.target.Name(), "err", err)
+	}
+	if time.Now().Before(h.Until) {
+		p.holdByHand(h)
+	}
+}
+
+// holdOf tells of the hold by hand; the zero time: there is none.
+func (h *hand) holdOf() byHand {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.end == nil || time.Now().After(h.now.Until) {
+		return byHand{}
+	}
+	return h.now
+}

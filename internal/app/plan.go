@@ -1,0 +1,147 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"regexp"
+	"time"
+
+	"github.com/rouse-proxy/rouse/internal/config"
+	"github.com/rouse-proxy/rouse/internal/gate"
+	"github.com/rouse-proxy/rouse/internal/proxy"
+	"github.com/rouse-proxy/rouse/internal/proxyproto"
+	"github.com/rouse-proxy/rouse/internal/shape"
+)
+
+// plan builds how the clients of a route are led. The error is about files of lists, which are of this machine.
+func (a *App) plan(r config.Route, parts map[string]*part) (*proxy.Plan, error) {
+	p := &proxy.Plan{}
+	var err error
+	if p.Gate, err = newGate(r.Gate); err != nil {
+		return nil, err
+	}
+	if p.ProxyFrom, err = listOf(r.ProxyFrom); err != nil {
+		return nil, err
+	}
+	if r.ProxyFrom.Any {
+		p.ProxyFrom = everybody
+	}
+	if r.Target != "" {
+		p.Default = a.lane(r, r.To, parts[r.Target])
+	}
+	for _, c := range r.Choices {
+		lane := a.lane(r, c.To, parts[c.Target])
+		lane.Rule = rule(c.Shape)
+		p.Lanes = append(p.Lanes, lane)
+	}
+	return p, nil
+}
+
+// everybody is a list of all addresses.
+var everybody = func() *gate.List {
+	all, _ := gate.NewList([]netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")}, nil) // no file can fail
+	return all
+}()
+
+// lane builds the way to a port of a target.
+func (a *App) lane(r config.Route, to config.To, p *part) *proxy.Lane {
+	lane := &proxy.Lane{
+		Target: p.target, Port: to.Port, Socket: to.Path, Blame: p.blame, Dial: p.gear.prober.Dial, Patience: p.patience(),
+		ReleaseRate: p.cfg.ReleaseRate, Seats: p.seats, Exempt: p.gear.exempt, Direct: (&guide{app: a}).direct,
+	}
+	if lane.Socket == "" && lane.Port == 0 {
+		lane.Socket = p.cfg.Backend.Socket
+	}
+	switch r.SendProxy {
+	case "v1":
+		lane.SendProxy = proxyproto.V1
+	case "v2":
+		lane.SendProxy = proxyproto.V2
+	}
+	return lane
+}
+
+// newGate builds the gate of a route; nil if it would let everybody connect and wake.
+func newGate(g config.Gate) (*gate.Gate, error) {
+	opts := gate.Options{
+		Observe: g.Observe, MinHold: g.MinHold, FirstBytes: g.FirstBytes, Source: gate.Rate(g.SourceRate), Route: gate.Rate(g.RouteRate),
+	}
+	var errs [3]error
+	opts.Connect, errs[0] = listOf(g.ConnectFrom)
+	opts.Wake, errs[1] = listOf(g.WakeFrom)
+	opts.Health, errs[2] = listOf(g.Health.From)
+	switch g.Health.Answer {
+	case config.HealthAccept:
+		opts.Answer = gate.AnswerAccept
+	case config.HealthHTTP:
+		opts.Answer = gate.AnswerHTTP
+	}
+	if g.Health.From.Any {
+		opts.Health = everybody
+	}
+	for _, s := range g.WakeOn {
+		opts.Shapes = append(opts.Shapes, *rule(s))
+	}
+	if err := errors.Join(errs[:]...); err != nil {
+		return nil, err
+	}
+	if opts.Connect == nil && opts.Wake == nil && opts.Health == nil && opts.Source.Count+opts.Route.Count+len(opts.Shapes) == 0 && opts.MinHold+opts.FirstBytes == 0 {
+		return nil, nil
+	}
+	return gate.New(opts), nil
+}
+
+// listOf builds a list; nil if everybody is in it, or nothing is said.
+func listOf(s config.Sources) (*gate.List, error) {
+	if s.Any || !s.Stated() {
+		return nil, nil
+	}
+	l, err := gate.NewList(s.Prefixes, s.Files)
+	if err != nil {
+		return nil, fmt.Errorf("who may connect or wake: %w", err)
+	}
+	return l, nil
+}
+
+// rule turns a shape of the config, which is checked, into a rule.
+func rule(s config.Shape) *shape.Rule {
+	r := &shape.Rule{
+		Kind: shape.Kind(s.Kind), Names: s.Names, Paths: s.Paths, Methods: s.Methods, UserAgents: s.UserAgents, Databases: s.Databases, Users: s.Users, Status: s.Status,
+	}
+	if s.Regexp != "" {
+		r.Regexp = regexp.MustCompile(s.Regexp)
+	}
+	return r
+}
+
+// budgetOf returns what is counted for a target; nil if nothing bounds it.
+func (a *App) budgetOptions(t config.Target) (opts gate.BudgetOptions, bounds bool) {
+	b := t.Budget
+	opts = gate.BudgetOptions{
+		Target: t.Name, StartsPerHour: b.StartsPerHour, StartsPerDay: b.StartsPerDay, HoursPerDay: b.HoursPerDay, HoursPerMonth: b.HoursPerMonth,
+		MoneyPerDay: b.MoneyPerDay, PricePerHour: b.PricePerHour, PricePerStart: b.PricePerStart, Ledgers: a.store, Logger: a.logger,
+	}
+	return opts, b.StartsPerHour+b.StartsPerDay > 0 || b.HoursPerDay+b.HoursPerMonth > 0 || b.MoneyPerDay > 0
+}
+
+// reloadLists reads the files of a plan's lists again that have changed.
+func reloadLists(p *proxy.Plan) (errs []error) {
+	errs = p.Gate.Reload()
+	for _, lane := range append([]*proxy.Lane{p.Default}, p.Lanes...) {
+		if lane != nil && lane.Exempt != nil {
+			if err := lane.Exempt.Reload(); err != nil {
+				errs = append(errs, err)
+			}
+		}
+	}
+	if p.ProxyFrom != nil {
+		if err := p.ProxyFrom.Reload(); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errs
+}
+
+// listBeat is how often files of lists are looked at.
+const listBeat = 2 * time.Second
