@@ -52,6 +52,9 @@ func newRun(std streams) *cobra.Command {
 		Long: `Runs the proxy as a config file says. One rouse has any number of targets, each with any number of
 ports, and any number of listeners.
 
+The config is read again when a file changes, at SIGHUP, and by rouse reload. A config that is wrong
+changes nothing; what has not changed goes on as it is.
+
 ` + whereConfig,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -59,7 +62,7 @@ ports, and any number of listeners.
 			if err != nil {
 				return err
 			}
-			err = serve(cmd.Context(), loaded, std)
+			err = serve(cmd.Context(), service{loaded, rereads(path), func() string { return config.Fingerprint(where(path)) }}, std)
 			if problems, ok := errors.AsType[config.Problems](err); ok {
 				return wrongConfig{loaded.Place(problems), "; nothing was started"}
 			}
@@ -68,6 +71,34 @@ ports, and any number of listeners.
 	}
 	configFlag(cmd, &path)
 	return cmd
+}
+
+// where is the config that is read.
+func where(path string) string {
+	if path == "" {
+		path, _ = config.FindFile(os.Getenv) // that it is gone is heard of when it is read
+	}
+	return path
+}
+
+// rereads returns what reads the config again.
+func rereads(path string) func() (*config.Config, error) {
+	return func() (*config.Config, error) {
+		loaded, err := load(path, "; nothing has changed")
+		if err != nil {
+			return nil, inOneLine(err)
+		}
+		return loaded.Config, nil
+	}
+}
+
+// inOneLine is what a log shows of a config that is wrong.
+func inOneLine(err error) error {
+	wrong, ok := errors.AsType[wrongConfig](err)
+	if !ok {
+		return err
+	}
+	return wrong.Problems
 }
 
 // keys are what a file has in the place of the flags that messages about this machine name.
@@ -131,7 +162,7 @@ func read(path string) (*config.Loaded, error) {
 		return nil, err
 	}
 	problems, doubts := app.InspectFiles(loaded.Files)
-	problems = append(problems, loaded.Place(app.InspectHooks(loaded.Config))...)
+	problems = append(problems, loaded.Place(append(app.InspectHooks(loaded.Config), loaded.Config.Unstated()...))...)
 	if len(problems) > 0 {
 		return nil, problems
 	}

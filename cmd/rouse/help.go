@@ -12,6 +12,10 @@ Usage:
   rouse run --config=FILE   the same for any number of targets and ports, as a config file says
   rouse check               whether a config file is right; starts nothing
   rouse init FLAGS          writes the config file that says the same as flags
+  rouse reload              have the running rouse read its config file again
+  rouse targets             what the running rouse knows of its targets
+  rouse hold TARGET         wake a target and keep it awake for a time
+  rouse release TARGET      end that
   rouse demo                see it work on this machine, with nothing to install or to set up
   rouse trace check FILE    whether a rouse that wrote a trace has kept its promises
   rouse version             which rouse this is
@@ -42,7 +46,7 @@ The hook contract:
 Signals:
   SIGTERM or SIGINT ends rouse: it stops accepting, gives live connections --drain-timeout, and
   leaves the target as it is (--on-exit=keep) for the next run to adopt, or stops it. A second
-  signal ends it at once.
+  signal ends it at once. SIGHUP does the same, but lets rouse run read its config file again.
 
 Exit codes: 0 done, 1 failed, 2 the command line or the config is wrong (nothing was started).
 `

@@ -109,7 +109,7 @@ var lateFailures = []struct {
 	args []string
 	want string
 }{
-	{"address of another machine", []string{"--proxy-ip=192.0.2.1"}, "this machine does not have that address: use one of its own to listen on (--proxy-ip)"},
+	{"address of another machine", []string{"--proxy-ip=192.0.2.1", "--wake-from=any"}, "this machine does not have that address: use one of its own to listen on (--proxy-ip)"},
 	{"state directory is a file", []string{"--state-dir=start.sh"}, `opening state directory "start.sh": it is not a directory; name another with --state-dir`},
 	{"state directory below a file", []string{"--state-dir=start.sh/state"}, "part of the path is a file: move it away, or name another directory with --state-dir"},
 	{"state directory is a device", []string{"--state-dir=/dev/null"}, `opening state directory "/dev/null": it is not a directory`},

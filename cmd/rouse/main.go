@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/rouse-proxy/rouse/internal/config"
@@ -29,17 +30,38 @@ func main() {
 	exec.RunKeeper()
 	keepInherited()
 	threads.Warm(16) // loops, collector, a few blocking calls at a time; without them no stop hook would run when processes run out
-	os.Exit(run(os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr}))
+	os.Exit(run(os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr, &hangup{asked: make(chan struct{}, 1)}}))
 }
 
 // streams are what the program talks through.
-type streams struct{ in, out, err *os.File }
+type streams struct {
+	in, out, err *os.File
+	hangup       *hangup
+}
+
+// A hangup is the signal SIGHUP: it ends rouse, as it does any program, but for a daemon that wants it as a request to reload.
+type hangup struct {
+	wanted atomic.Bool
+	asked  chan struct{} // buffered: several requests that nobody has heard are one
+}
+
+// take says whether the signal is a request.
+func (h *hangup) take(s os.Signal) bool {
+	if s != syscall.SIGHUP || !h.wanted.Load() {
+		return false
+	}
+	select {
+	case h.asked <- struct{}{}:
+	default:
+	}
+	return true
+}
 
 // run is the program: it parses, calls, and turns the error into an exit code.
 func run(args []string, std streams) int {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
-	go heed(notify(), cancel)
+	go heed(notify(), std.hangup, cancel)
 
 	problems, args := checkFlags(newRoot(std, nil), args)
 	root := newRoot(std, problems)
@@ -63,9 +85,17 @@ func notify() <-chan os.Signal {
 
 // heed ends the context at the first signal, and the program at the second, as the
 // signal would have done by itself.
-func heed(signals <-chan os.Signal, cancel context.CancelCauseFunc) {
-	cancel(fmt.Errorf("%v signal received", <-signals))
-	again := <-signals
+func heed(signals <-chan os.Signal, h *hangup, cancel context.CancelCauseFunc) {
+	next := func() os.Signal {
+		s := <-signals
+		for h.take(s) {
+			s = <-signals
+		}
+		return s
+	}
+	cancel(fmt.Errorf("%v signal received", next()))
+	h.wanted.Store(false)
+	again := next()
 	signal.Reset(again)
 	self, err := os.FindProcess(os.Getpid())
 	if err == nil && self.Signal(again) == nil {

@@ -34,7 +34,7 @@ var mistakes = []mistake{
 	wrong(`"-": is not something that rouse takes`, "-"),
 
 	// Words that are no flags.
-	wrong(`"please": is not something that rouse takes; every setting is a flag`, "please"),
+	wrong(`"gladly": is not something that rouse takes; every setting is a flag`, "gladly"),
 	wrong(`"": is not something that rouse takes`, ""),
 	wrong(`"   ": is not something that rouse takes`, "   "),
 	wrong(`"日本": is not something that rouse takes`, "日本"),
@@ -42,7 +42,7 @@ var mistakes = []mistake{
 	wrong(`"\x1b[2J": is not something that rouse takes`, "\x1b[2J"),
 	wrong(`"log-level=info": is not something that rouse takes`, "log-level=info"),
 	wrong(`"–-log-level=info": is not something that rouse takes`, "–-log-level=info"), // a dash that an editor put there
-	wrong(`"please": is not something that rouse takes`, "--", "please"),
+	wrong(`"gladly": is not something that rouse takes`, "--", "gladly"),
 	wrong(`"--log-level=info": is not something that rouse takes`, "--", "--log-level=info"),
 	wrong("\"one\": is not something that rouse takes\n\"two\": is not something", "one", "two"),
 	bare(`"vresion": is not something that rouse takes; did you mean: rouse version`, "vresion"),

@@ -41,7 +41,7 @@ func newRoot(std streams, problems config.Problems) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := serve(cmd.Context(), &config.Loaded{Config: cfg}, std); err != nil {
+			if err := serve(cmd.Context(), service{loaded: &config.Loaded{Config: cfg, Warnings: doubtFlags(cfg)}}, std); err != nil {
 				return placeFlags(err)
 			}
 			return nil
@@ -53,7 +53,7 @@ func newRoot(std streams, problems config.Problems) *cobra.Command {
 	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { printHelp(cmd.OutOrStdout(), cmd) })
 	root.SetFlagErrorFunc(flagProblem)
 	root.AddCommand(newVersion(), newDemo(std), newDemoService(), newTrace(),
-		newRun(std), newCheck(), newInit())
+		newRun(std), newCheck(), newInit(), newReload(), newHold(), newRelease(), newTargets())
 	completeOnly(root)
 	return root
 }
@@ -111,8 +111,25 @@ func placeFlags(err error) error {
 	return err
 }
 
+// doubtFlags says that strangers may wake the target, where nothing says who may: the flags go on working as they did.
+func doubtFlags(cfg *config.Config) config.Problems {
+	doubts := cfg.Unstated()
+	for i := range doubts {
+		doubts[i].Where, doubts[i].Hint = "--proxy-ip", "write --wake-from=any if that is meant, or better the network of those who may, such as --wake-from=192.168.0.0/16"
+	}
+	return doubts
+}
+
+// A service is what serve runs.
+type service struct {
+	loaded *config.Loaded
+	reread func() (*config.Config, error) // nil: there are no files
+	look   func() string
+}
+
 // serve runs the proxy until ctx ends.
-func serve(ctx context.Context, loaded *config.Loaded, std streams) error {
+func serve(ctx context.Context, s service, std streams) error {
+	loaded := s.loaded
 	out := newPatientWriter(std.err)
 	go out.run()
 	defer out.close()
@@ -123,11 +140,27 @@ func serve(ctx context.Context, loaded *config.Loaded, std streams) error {
 	for _, w := range loaded.Warnings {
 		logger.Warn("the config may not say what was meant", "place", w.Where, "reason", w.Text, "hint", w.Hint)
 	}
-	daemon, err := app.New(app.Options{Config: loaded.Config, Logger: logger, Version: version()})
+	daemon, err := app.New(app.Options{Config: loaded.Config, Logger: logger, Version: version(), Reread: s.reread, Fingerprint: s.look})
 	if err != nil {
 		return err
 	}
+	if s.reread != nil {
+		std.hangup.wanted.Store(true)
+		go hear(ctx, std.hangup, daemon)
+	}
 	return daemon.Run(ctx)
+}
+
+// hear reloads at each hangup.
+func hear(ctx context.Context, h *hangup, daemon *app.App) {
+	for {
+		select {
+		case <-h.asked:
+			_, _ = daemon.Reread("hangup signal received") // it has said what came of it
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // printHelp writes what a person needs to learn the command from.

@@ -364,6 +364,7 @@ func (a *App) begin(r *running) {
 	for i, route := range a.cfg.Routes {
 		a.serveOne(a.listeners[keyOf(i, route)])
 	}
+	a.listenAdmin(r.accepting, r)
 	r.lives.Go(func() { a.watchLists(r.accepting) })
 	if a.opts.Fingerprint != nil {
 		r.lives.Go(func() { a.watchConfig(r.accepting) })

@@ -221,7 +221,7 @@ func TestTheFlagTableIsSound(t *testing.T) {
 			t.Errorf("--%s is missing", seed)
 		}
 	}
-	if want := []string{GroupTarget, GroupHooks, GroupTimes, GroupListener, GroupDaemon}; !slices.Equal(groups, want) {
+	if want := []string{GroupTarget, GroupHooks, GroupTimes, GroupListener, GroupGates, GroupDaemon}; !slices.Equal(groups, want) {
 		t.Errorf("the groups are %q, want %q", groups, want)
 	}
 	if got := (Definition{}).String(); got != "" {

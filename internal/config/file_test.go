@@ -61,6 +61,16 @@ var sayings = map[string][]struct{ value, program, target, hooks, listener strin
 	"log-format":      {{value: "json", program: `log-format: "json"`}},
 	"log-level":       {{value: "debug", program: "log-level: debug"}},
 	"trace":           {{value: "/tmp/t.jsonl", program: "trace: /tmp/t.jsonl"}},
+
+	"connect-from":       {{value: "192.168.0.0/16", listener: "8000\n  connect-from: 192.168.0.0/16"}, {value: "any", listener: "8000\n  connect-from: [any]"}},
+	"wake-from":          {{value: "fd00::15", listener: "8000\n  wake-from: [\"fd00::15\"]"}, {value: "file:/etc/friends", listener: "8000\n  wake-from: file:/etc/friends"}},
+	"wake-on":            {{value: "ssh", listener: "8000\n  wake-on: ssh"}, {value: "tls", listener: "8000\n  wake-on: [tls]"}},
+	"first-bytes-within": {{value: "3", listener: "8000\n  first-bytes-within: 3s"}},
+	"min-hold":           {{value: "500ms", listener: "8000\n  min-hold: 500ms"}},
+	"source-rate":        {{value: "20/1m", listener: "8000\n  source-rate: 20/m"}},
+	"starts-per-hour":    {{value: "6", target: "budget: {starts-per-hour: 6}"}},
+	"starts-per-day":     {{value: "20", target: "budget: {starts-per-day: 20}"}},
+	"gate":               {{value: "observe", listener: "8000\n  gate: observe"}},
 }
 
 // TestEachFlagAndItsKeyAreOneConfig: what a flag says, the file says, and rouse init writes a file that says it.
@@ -91,7 +101,7 @@ func TestEachFlagAndItsKeyAreOneConfig(t *testing.T) {
 			if err != nil {
 				t.Fatalf("--%s=%s: %v", d.Name, s.value, err)
 			}
-			if got := files(t, string(written)).Config; !reflect.DeepEqual(got, fromFlags) {
+			if got := files(t, string(written)).Config; !reflect.DeepEqual(got, fromFlags.stated()) {
 				t.Errorf("--%s=%s is\n%+v\nand what is written\n%s\nis\n%+v", d.Name, s.value, fromFlags, written, got)
 			}
 		}
@@ -178,9 +188,6 @@ func TestWarnings(t *testing.T) {
 		"env":      {"targets:\n  a: {backend: h:1, hooks: {start: /a, stop: /b, env: {VM: a}}}\n  b: {backend: h:2, hooks: {start: /a, stop: /b, env: {VM: b}}}\nlisteners:\n- {listen: 127.0.0.1:1, target: a}\n- {listen: 127.0.0.1:2, target: b}\n", ""},
 		"nobody":   {"targets:\n  a: {backend: h:1, " + hooks + "}\n  b: {backend: h:2, hooks: {start: /c, stop: /d}}\nlisteners:\n- {listen: 127.0.0.1:1, target: a}\n", `a.yaml:3:3: no listener leads to the target "b"`},
 		"relative": {"targets:\n  a: {backend: h:1, hooks: {start: ./a, stop: /b}}\nlisteners:\n- {listen: 127.0.0.1:1, target: a}\n", `a.yaml:2:36: "./a" begins where rouse is started`},
-		"every":    {"targets:\n  a: {backend: h:1, " + hooks + "}\nlisteners:\n- {listen: 80-81, target: a}\n", ""},
-		"public":   {"targets:\n  a: {backend: h:1, " + hooks + "}\nlisteners:\n- {listen: 8.8.8.8:80, target: a}\n", "a.yaml:4:12: 8.8.8.8 is a public address"},
-		"wildcard": {"targets:\n  a: {backend: h:1, " + hooks + "}\nlisteners:\n- {listen: 80, target: a}\n", "a.yaml:4:12: this listens on every address"},
 		"secret":   {"targets:\n  a: {backend: h:1, hooks: {start: /a, stop: /b, env: {API_KEY: x, MODE: y, PASSWORD: \"${HUNTER}\"}}}\nlisteners:\n- {listen: 127.0.0.1:1, target: a}\n", "a.yaml:2:56: other users of this machine can read this file, and \"API_KEY\" looks like a secret"},
 		"file":     {"targets:\n  a: {backend: h:1, hooks: {start: /a, stop: /b, env: {X: {file: /public}}}}\nlisteners:\n- {listen: 127.0.0.1:1, target: a}\n", "a.yaml:2:66: other users of this machine can read the file of \"X\""},
 	} {
@@ -334,6 +341,28 @@ func TestListenersAreRead(t *testing.T) {
 	} {
 		if got, err := parseListen(raw); err != nil || got != want {
 			t.Errorf("parseListen(%q) = %v, %v, want %v", raw, got, err, want)
+		}
+	}
+}
+
+// TestWhoMayWakeIsStatedWhereStrangersCome: in a file it has to be, and rouse init writes it.
+func TestWhoMayWakeIsStatedWhereStrangersCome(t *testing.T) {
+	for listen, want := range map[string]string{
+		"8000": "this listens on every address", `"[::]:8000"`: "this listens on every address", "8.8.8.8:80": "8.8.8.8 is a public address",
+		"10.0.0.1:80": "", "127.0.0.1:80": "", `"[fd00::1]:80"`: "", "100.64.1.1:80": "", "unix:/run/x.sock": "",
+	} {
+		text := "targets:\n  a: {backend: h:1, hooks: {start: /a, stop: /b}}\nlisteners:\n- listen: " + listen + "\n  target: a\n"
+		got := files(t, text).Config.Unstated()
+		if want == "" && len(got) > 0 || want != "" && (len(got) != 1 || !strings.HasPrefix(got[0].Text, want)) {
+			t.Errorf("%s: %v, want %q", listen, got, want)
+		}
+		for _, statement := range []string{"wake-from: any", "wake-from: 10.0.0.0/8", "connect-from: file:/friends"} {
+			if got := files(t, text+"  "+statement+"\n").Config.Unstated(); len(got) > 0 {
+				t.Errorf("%s, %s: %v", listen, statement, got)
+			}
+		}
+		if got := files(t, text+"  connect-from: any\n").Config.Unstated(); want != "" && len(got) == 0 {
+			t.Errorf("%s: that anybody may connect does not say who may wake", listen)
 		}
 	}
 }

@@ -20,6 +20,15 @@ type Flags struct {
 	StartTimeout   string
 	StopTimeout    string
 	RecheckPeriod  string
+	ConnectFrom    []string
+	WakeFrom       []string
+	MinHold        string
+	FirstBytes     string
+	WakeOn         []string
+	SourceRate     string
+	StartsPerHour  string
+	StartsPerDay   string
+	Gate           string
 	ProxyIP        string
 	ProxyPort      string
 	DrainTimeout   string
@@ -37,6 +46,7 @@ const (
 	GroupHooks    = "Hooks"
 	GroupTimes    = "Times"
 	GroupListener = "Listener"
+	GroupGates    = "Gates"
 	GroupDaemon   = "Daemon"
 )
 
@@ -90,7 +100,7 @@ func (d Definition) Type() string { return d.Placeholder }
 
 // Definitions returns the flags in the order of the help. Their values go into f.
 func (f *Flags) Definitions() []Definition {
-	return concat(f, f.targetFlags(), f.hookFlags(), f.timeFlags(), f.listenerFlags(), f.daemonFlags())
+	return concat(f, f.targetFlags(), f.hookFlags(), f.timeFlags(), f.listenerFlags(), f.gateFlags(), f.daemonFlags())
 }
 
 // concat puts the groups together and ties each flag to f.
@@ -160,6 +170,29 @@ func (f *Flags) listenerFlags() []Definition {
 			Usage: "IP address to listen on; :: is every address, with IPv6"},
 		{Name: "proxy-port", Placeholder: "PORT", Group: GroupListener, path: "routes[0].listen", one: &f.ProxyPort, Default: "8000",
 			Usage: "port to listen on; 0 is any free one"},
+	}
+}
+
+func (f *Flags) gateFlags() []Definition {
+	return []Definition{
+		{Name: "connect-from", Placeholder: "NETWORK", Group: GroupGates, path: "routes[0].gate.connect_from", many: &f.ConnectFrom, Repeatable: true,
+			Usage: "who may connect: a network, an address, file:PATH with a list of them, or any; may be repeated (default: any)"},
+		{Name: "wake-from", Placeholder: "NETWORK", Group: GroupGates, path: "routes[0].gate.wake_from", many: &f.WakeFrom, Repeatable: true,
+			Usage: "who may wake the target, likewise; others are served while it is awake; may be repeated (default: any)"},
+		{Name: "wake-on", Placeholder: "WORD", Group: GroupGates, path: "routes[0].gate.wake_on", many: &f.WakeOn, Repeatable: true,
+			Usage: "what a client must say to wake the target: tls, http, ssh, postgres, minecraft, rdp, mqtt or redis; may be repeated"},
+		{Name: "first-bytes-within", Placeholder: "DURATION", Group: GroupGates, path: "routes[0].gate.first_bytes", one: &f.FirstBytes, Default: "0",
+			Usage: "within which time a client must say something to wake the target; 0 asks for nothing; not for servers that speak first"},
+		{Name: "min-hold", Placeholder: "DURATION", Group: GroupGates, path: "routes[0].gate.min_hold", one: &f.MinHold, Default: "0",
+			Usage: "how long a client must stay before it wakes the target: a scanner connects and goes"},
+		{Name: "source-rate", Placeholder: "N/TIME", Group: GroupGates, path: "routes[0].gate.source_rate", one: &f.SourceRate,
+			Usage: "how many connections one source may make, such as 20/1m"},
+		{Name: "starts-per-hour", Placeholder: "NUMBER", Group: GroupGates, path: "targets[0].budget.starts_per_hour", one: &f.StartsPerHour,
+			Usage: "how often the target may be started in any hour"},
+		{Name: "starts-per-day", Placeholder: "NUMBER", Group: GroupGates, path: "targets[0].budget.starts_per_day", one: &f.StartsPerDay,
+			Usage: "how often the target may be started in any 24 hours"},
+		{Name: "gate", Placeholder: "WORD", Group: GroupGates, path: "routes[0].gate.observe", one: &f.Gate, Default: "enforce",
+			Usage: "enforce, or observe: let everybody pass, and tell in the log who would have been refused"},
 	}
 }
 

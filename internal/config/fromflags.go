@@ -25,13 +25,20 @@ func FromFlags(f Flags) (*Config, error) {
 		StopTimeout:  read(r, "stop-timeout", stopSpan.parse),
 		Recheck:      read(r, "recheck-period", recheckSpan.parse),
 		ReleaseRate:  read(r, "release-rate", parseRate),
+		Budget:       Budget{StartsPerHour: read(r, "starts-per-hour", parseStarts), StartsPerDay: read(r, "starts-per-day", parseStarts)},
 	}
 	t.Probe.Settle = read(r, "settle", settleSpan.parse)
 	t.Name = r.name(t.Backend)
 	listen := netip.AddrPortFrom(read(r, "proxy-ip", parseListenIP), read(r, "proxy-port", parseListenPort))
+	g := Gate{
+		Observe:     read(r, "gate", parseGate),
+		ConnectFrom: r.sources("connect-from", f.ConnectFrom), WakeFrom: r.sources("wake-from", f.WakeFrom),
+		MinHold: read(r, "min-hold", holdSpan.parse), FirstBytes: read(r, "first-bytes-within", holdSpan.parse),
+		WakeOn: r.shapes("wake-on", f.WakeOn), SourceRate: read(r, "source-rate", parseLimit),
+	}
 	c := &Config{
 		Targets:   []Target{t},
-		Routes:    []Route{{Listen: listen, To: To{Target: t.Name}}},
+		Routes:    []Route{{Listen: listen, To: To{Target: t.Name}, Gate: g}},
 		State:     read(r, "state-dir", parseDir),
 		LogFormat: read(r, "log-format", parseLogFormat),
 		LogLevel:  read(r, "log-level", parseLogLevel),
@@ -179,6 +186,50 @@ func (r *reader) env(raw []string) []Variable {
 	}
 	r.problems["hook-env"] = problems
 	return env
+}
+
+// sources reads who belongs to a list.
+func (r *reader) sources(flag string, raw []string) Sources {
+	var s Sources
+	for _, text := range raw {
+		if err := r.flags[flag].checkText(text); err != nil {
+			r.add(flag, err)
+			continue
+		}
+		one, err := parseSource(text)
+		if err != nil {
+			r.add(flag, err)
+		}
+		s.Any = s.Any || one.Any
+		s.Prefixes = append(s.Prefixes, one.Prefixes...)
+		s.Files = append(s.Files, one.Files...)
+	}
+	if s.Any && len(raw) > 1 {
+		r.add(flag, wrong("any stands beside networks", "write any alone, or the networks without it"))
+	}
+	return s
+}
+
+// shapes reads what a client must say.
+func (r *reader) shapes(flag string, raw []string) []Shape {
+	var all []Shape
+	for _, text := range raw {
+		kind, err := text, r.flags[flag].checkText(text)
+		if err == nil {
+			kind, err = parseWord(text, kinds...)
+		}
+		if err != nil {
+			r.add(flag, err)
+		}
+		all = append(all, Shape{Kind: kind})
+	}
+	return all
+}
+
+// parseGate says whether a gate only observes.
+func parseGate(raw string) (observe bool, err error) {
+	word, err := parseWord(raw, "enforce", "observe")
+	return word == "observe", err
 }
 
 // name reads the name of the target. Without one it is the address.

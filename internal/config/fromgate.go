@@ -19,7 +19,7 @@ var kinds = []string{"tls", "http", "ssh", "postgres", "minecraft", "rdp", "mqtt
 // gate reads who may connect on a listener and who may wake its target.
 func (b *builder) gate(path string, l ListenerEntry) Gate {
 	g := Gate{
-		Observe:     value(b, Text(l.Gate), func(s string) (string, error) { return parseWord(s, "enforce", "observe") }) == "observe",
+		Observe:     value(b, Text(l.Gate), parseGate),
 		ConnectFrom: b.networks(path+".connect_from", l.ConnectFrom),
 		WakeFrom:    b.networks(path+".wake_from", l.WakeFrom),
 		MinHold:     value(b, b.from(path+".min_hold", Text(l.MinHold)), holdSpan.parse),

@@ -26,6 +26,9 @@ func (c Config) StateDir(getenv func(string) string) (string, error) {
 	if len(c.Routes) == 0 {
 		return base, nil
 	}
+	if path := c.Routes[0].Socket.Path; path != "" {
+		return filepath.Join(base, "unix-"+strings.ReplaceAll(strings.Trim(path, "/"), "/", "-")), nil
+	}
 	return filepath.Join(base, listenerFolder(c.Routes[0].Listen)), nil
 }
 

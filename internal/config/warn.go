@@ -46,13 +46,6 @@ func (b *builder) warn() {
 			b.warnTwins(j, i)
 		}
 	}
-	var last mark
-	for i, r := range b.config.Routes {
-		if at := b.heard[i].at; at != last {
-			last = at
-			b.warnPublic(r.Listen, at)
-		}
-	}
 }
 
 // warnPaths finds hooks that depend on where rouse is started.
@@ -97,16 +90,25 @@ func sameEnv(x, y []Variable) bool {
 // shared is 100.64.0.0/10, which is behind some carrier or overlay network.
 var shared = netip.MustParsePrefix("100.64.0.0/10")
 
-// warnPublic finds listeners that strangers may reach.
-func (b *builder) warnPublic(listen netip.AddrPort, at mark) {
-	ip := listen.Addr()
-	switch {
-	case ip.IsUnspecified():
-		b.doubt(at, wrong("this listens on every address of this machine, so whoever reaches one of them can wake the target",
-			"write one address, such as that of your own network"))
-	case !ip.IsPrivate() && !ip.IsLoopback() && !ip.IsLinkLocalUnicast() && !shared.Contains(ip):
-		b.doubt(at, wrong(ip.String()+" is a public address, so anybody can wake the target", "keep strangers away with a firewall"))
+// Unstated returns the listeners that strangers may reach, and of which nothing says who may wake the target: one connection
+// buys minutes of a machine's time.
+func (c *Config) Unstated() Problems {
+	var problems Problems
+	for i, r := range c.Routes {
+		ip := r.Listen.Addr()
+		if r.Socket.Path != "" || r.Gate.WakeFrom.Stated() || r.Gate.ConnectFrom.Stated() && !r.Gate.ConnectFrom.Any {
+			continue
+		}
+		where := fmt.Sprintf("routes[%d].listen", i)
+		const hint = "write wake-from: any, or better the networks of those who may, such as wake-from: [192.168.0.0/16]"
+		switch {
+		case ip.IsUnspecified():
+			problems.add(where, wrong("this listens on every address of this machine, and nothing says who may wake the target", hint))
+		case !ip.IsPrivate() && !ip.IsLoopback() && !ip.IsLinkLocalUnicast() && !shared.Contains(ip):
+			problems.add(where, wrong(ip.String()+" is a public address, and nothing says who may wake the target", hint))
+		}
 	}
+	return problems
 }
 
 // plainError is an error without the path that the message has already.

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -18,6 +20,7 @@ func (c *Config) YAML() ([]byte, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
+	c = c.stated()
 	w := &writer{}
 	w.line(0, "# yaml-language-server: $schema="+SchemaURL)
 	w.line(0, "# docs/config.md of rouse has every key. Check this file with: rouse check --config=FILE")
@@ -37,8 +40,84 @@ func (c *Config) YAML() ([]byte, error) {
 		}
 		w.line(1, "- listen: "+scalar(r.Listen.String()))
 		w.line(1, "  target: "+scalar(r.Target))
+		w.gate(r.Gate)
 	}
 	return w.out.Bytes(), c.checkWritten(w.out.Bytes())
+}
+
+// stated returns the same, with everybody named who may wake a target on a public address: a file has to say so.
+func (c *Config) stated() *Config {
+	clear := *c
+	clear.Routes = slices.Clone(c.Routes)
+	for i := range clear.Routes {
+		one := Config{Routes: clear.Routes[i : i+1]}
+		if len(one.Unstated()) > 0 {
+			clear.Routes[i].Gate.WakeFrom.Any = true
+		}
+	}
+	return &clear
+}
+
+// gate writes who may connect and who may wake.
+func (w *writer) gate(g Gate) {
+	w.about("Who may connect.").sources("connect-from", g.ConnectFrom)
+	w.about("Who may wake the target: any, or better the networks of those who may, or file:/path with a list of them.").sources("wake-from", g.WakeFrom)
+	if g.Observe {
+		w.about("Only tells who would have been refused.").key(2, "gate", "observe")
+	}
+	if g.MinHold > 0 {
+		w.about("How long a client must stay before it wakes the target.").key(2, "min-hold", formatDuration(g.MinHold))
+	}
+	if g.FirstBytes > 0 {
+		w.about("Within which time a client must say something to wake the target.").key(2, "first-bytes-within", formatDuration(g.FirstBytes))
+	}
+	if len(g.WakeOn) > 0 {
+		var words []string
+		for _, s := range g.WakeOn {
+			words = append(words, s.Kind)
+		}
+		w.about("What it must say.").key(2, "wake-on", "["+strings.Join(words, ", ")+"]")
+	}
+	if g.SourceRate.Count > 0 {
+		w.about("How many connections one source may make.").key(2, "source-rate", strconv.Itoa(g.SourceRate.Count)+"/"+formatDuration(g.SourceRate.Within))
+	}
+}
+
+// sources writes a list of networks, if one is stated.
+func (w *writer) sources(key string, s Sources) {
+	var all []string
+	if s.Any {
+		all = append(all, "any")
+	}
+	for _, p := range s.Prefixes {
+		all = append(all, scalar(p.String()))
+	}
+	for _, f := range s.Files {
+		all = append(all, scalar("file:"+f))
+	}
+	switch len(all) {
+	case 0:
+		w.comment = ""
+	case 1:
+		w.key(2, key, all[0])
+	default:
+		w.key(2, key, "["+strings.Join(all, ", ")+"]")
+	}
+}
+
+// budget writes what may be spent.
+func (w *writer) budget(b Budget) {
+	if b.StartsPerHour+b.StartsPerDay == 0 {
+		return
+	}
+	w.line(2, "# How often it may be started, in any hour and in any 24 hours.")
+	w.line(2, "budget:")
+	if b.StartsPerHour > 0 {
+		w.key(3, "starts-per-hour", strconv.Itoa(b.StartsPerHour))
+	}
+	if b.StartsPerDay > 0 {
+		w.key(3, "starts-per-day", strconv.Itoa(b.StartsPerDay))
+	}
 }
 
 // checkWritten reads what was written. What differs cannot be said in a file, such as bytes that are no text.
@@ -112,6 +191,7 @@ func (w *writer) target(t Target) {
 	w.key(2, "stop-timeout", formatDuration(t.StopTimeout))
 	w.about("How often to ask whether somebody else has started it; 0 never asks.").key(2, "recheck", formatDuration(t.Recheck))
 	w.about("Clients a second that are let through once it is ready; 0 is no limit.").key(2, "release-rate", formatRate(t.ReleaseRate))
+	w.budget(t.Budget)
 }
 
 func (w *writer) environment(env []Variable) {
