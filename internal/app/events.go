@@ -6,7 +6,6 @@ import (
 
 	"github.com/rouse-proxy/rouse/internal/driver/exec"
 	"github.com/rouse-proxy/rouse/internal/event"
-	"github.com/rouse-proxy/rouse/internal/target"
 	"github.com/rouse-proxy/rouse/internal/trace"
 )
 
@@ -14,7 +13,6 @@ import (
 // the caller. The log alone does not care for all of them.
 func (a *App) openEvents(opts Options) error {
 	sinks := append([]func(event.Event){logSink(a.logger)}, opts.Sinks...)
-	sinks = append(sinks, a.freeNeeds)
 	if a.cfg.Trace != "" {
 		if err := a.openTrace(opts.Version); err != nil {
 			return err
@@ -22,20 +20,10 @@ func (a *App) openEvents(opts Options) error {
 		sinks = append(sinks, a.trace.Sink)
 	}
 	a.events = event.NewLog(sinks...)
-	if len(sinks) == 2 {
+	if len(sinks) == 1 {
 		a.events = a.events.AtLeast(leastLevel(a.logger))
 	}
 	return nil
-}
-
-// freeNeeds gives back what a target has needed that is known to be stopped.
-func (a *App) freeNeeds(e event.Event) {
-	if e.Kind != event.StateChanged || e.To != target.Stopped.String() {
-		return
-	}
-	if p := a.part(e.Target); p != nil {
-		p.needs.release()
-	}
 }
 
 // openTrace comes after the state directory is ours: so no two runs have the trace of one target at a time.

@@ -123,7 +123,7 @@ func (a *App) settings(p *part, t config.Target, g *gear) target.Options {
 	opts := target.Options{
 		Name: t.Name, Address: t.Backend.Address(), Driver: g.driver.Driver(), Prober: g.prober, Store: a.store,
 		Cooldown: t.Cooldown, StartTimeout: t.StartTimeout, StopTimeout: t.StopTimeout, Look: cmp.Or(t.Recheck, -1), MinUptime: t.MinUptime,
-		Budget: p.budget, NeverWake: func() error { return shut(g.never) }, Events: a.events, Logger: a.logger,
+		Budget: p.budget, NeverWake: func() error { return shut(g.never) }, Rested: p.needs.release, Events: a.events, Logger: a.logger,
 	}
 	if len(t.Needs) > 0 {
 		opts.Driver = chain(opts.Driver, p.needs)

@@ -214,6 +214,7 @@ func (s *supervisor) take(ops context.Context, in input, why causer) {
 		s.told = s.machine.state
 		s.emit(event.Event{Kind: event.StateChanged, From: from.String(), To: s.told.String(), Resumed: out.resume,
 			Cause: s.cause, Held: s.machine.held, Waiting: s.machine.waiting, Elapsed: left})
+		s.rest()
 	}
 	if out.rearm {
 		s.arm(out.alarm)
@@ -241,6 +242,14 @@ func (s *supervisor) take(ops context.Context, in input, why causer) {
 	}
 	if s.machine.retiring && s.machine.down() {
 		s.retired()
+	}
+}
+
+// rest tells whoever wants to know that the target is stopped.
+func (s *supervisor) rest() {
+	if s.machine.state == Stopped && s.opts.Rested != nil {
+		defer s.contain("the news that a target is stopped")
+		s.opts.Rested()
 	}
 }
 

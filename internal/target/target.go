@@ -62,6 +62,7 @@ type Options struct {
 	MinUptime    time.Duration // how long it is up at least, from the beginning of its start
 
 	Budget    Budget       // nil: starts cost nothing
+	Rested    func()       // is told each time that the target is known to be stopped, on the supervisor's goroutine; nil: nobody wants to know
 	NeverWake func() error // says why nobody but who commands may wake it now; nil: it may always be woken
 
 	Events *event.Log
