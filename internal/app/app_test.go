@@ -69,7 +69,14 @@ func plan(t testing.TB, backend netip.AddrPort) *config.Config {
 // launch runs the daemon until the test ends.
 func launch(t testing.TB, cfg *config.Config) *App {
 	t.Helper()
-	a, err := New(Options{Config: cfg, Logger: slog.New(slog.DiscardHandler)})
+	return launchWith(t, Options{Config: cfg})
+}
+
+// launchWith is launch with more options.
+func launchWith(t testing.TB, opts Options) *App {
+	t.Helper()
+	opts.Logger = slog.New(slog.DiscardHandler)
+	a, err := New(opts)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -87,6 +87,7 @@ func (h *house) open(routes ...config.Route) {
 		h.cfg.Routes = append(h.cfg.Routes, r)
 	}
 	h.app = launch(h.t, h.cfg)
+	await(h.t, func() bool { h.app.mu.Lock(); defer h.app.mu.Unlock(); return h.app.run != nil })
 }
 
 // log is what the hooks have done.

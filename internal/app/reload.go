@@ -250,13 +250,15 @@ func (c *change) adopt(p *part, t config.Target, g *gear) {
 // swapListeners leads where the new config says, opens first, and closes then.
 func (c *change) swapListeners(before map[string]*listener, r *Report) {
 	a := c.app
-	for l, plan := range c.plans {
-		l.plan = plan
-		l.proxy.Change(plan)
-	}
+	a.mu.Lock()
 	for key, l := range c.listeners {
 		l.route = c.routes[key]
+		if plan := c.plans[l]; plan != nil {
+			l.plan = plan
+			l.proxy.Change(plan)
+		}
 	}
+	a.mu.Unlock()
 	for _, l := range c.opened {
 		a.serveOne(l)
 	}
