@@ -19,6 +19,9 @@ wanted=(
 	socat:socat
 	nc:netcat-openbsd
 	curl:curl
+	haproxy:haproxy
+	nginx:nginx
+	openssl:openssl
 	shellcheck:shellcheck
 	setpriv:util-linux
 	ip:iproute2

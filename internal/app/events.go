@@ -59,8 +59,12 @@ func (a *App) tellHook(target string, r exec.HookRun) {
 
 // logSink writes every event to the log.
 func logSink(logger *slog.Logger) func(event.Event) {
+	h := hush{seen: map[crowd]*burst{}, logger: logger}
 	return func(e event.Event) {
 		level := e.Level()
+		if stranger(e) && !h.say(e) {
+			return
+		}
 		if e.Kind == event.StateNotSaved {
 			return // whoever could not save it has said so, and what that may cost
 		}

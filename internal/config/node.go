@@ -150,8 +150,8 @@ func (d *decoder) fillOne(v reflect.Value, at mark, value string) {
 // given has the keys of a part of the file that is not there: nothing of it is missing.
 func given(t reflect.Type) map[string]bool {
 	all := map[string]bool{}
-	for i := range t.NumField() {
-		all[t.Field(i).Tag.Get("yaml")] = t.Field(i).Tag.Get("missing") != ""
+	for field := range t.Fields() {
+		all[field.Tag.Get("yaml")] = field.Tag.Get("missing") != ""
 	}
 	return all
 }

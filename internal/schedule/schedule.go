@@ -17,7 +17,7 @@ type Window struct {
 	Zone *time.Location // nil: that of this machine
 }
 
-var parser = cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow)
+var parser = cron.MustNewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow)
 
 // Check says what is wrong with a crontab's five fields.
 func Check(text string) error {

@@ -87,11 +87,11 @@ func host(s string) string {
 
 // cutLine returns the first line without its end, and what follows. Servers take a line feed alone for an end, too.
 func cutLine(b []byte) (line, rest []byte, ended bool) {
-	i := bytes.IndexByte(b, '\n')
-	if i < 0 {
+	before, after, ok := bytes.Cut(b, []byte{'\n'})
+	if !ok {
 		return nil, b, false
 	}
-	return bytes.TrimSuffix(b[:i], []byte("\r")), b[i+1:], true
+	return bytes.TrimSuffix(before, []byte("\r")), after, true
 }
 
 // unfinished says whether a first line that has not ended may become that of a request.

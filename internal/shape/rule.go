@@ -97,17 +97,18 @@ func Describe(b []byte) string {
 	if err != nil {
 		return "something that is not known"
 	}
-	text := string(h.Kind)
+	var text strings.Builder
+	text.WriteString(string(h.Kind))
 	switch {
 	case h.Kind == Minecraft && !h.Login:
-		text += " status"
+		text.WriteString(" status")
 	case h.Kind == Postgres && h.Cancel:
-		text += " cancel"
+		text.WriteString(" cancel")
 	}
 	for _, part := range []string{h.Method, h.Name, h.Database, h.Command} {
 		if part != "" {
-			text += " " + part
+			text.WriteString(" " + part)
 		}
 	}
-	return text
+	return text.String()
 }

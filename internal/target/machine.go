@@ -382,24 +382,3 @@ func (m *machine) open() bool { return m.state == Ready && !m.retiring }
 
 // down says that the target is known not to run and nothing is under way.
 func (m *machine) down() bool { return m.op == opNone && !m.mayRun && m.state != Unknown }
-
-// wantAlarm derives what the timer is for from everything else, so that no path
-// can forget to arm or disarm it.
-func (m *machine) wantAlarm() alarm {
-	switch {
-	case m.op != opNone:
-		return alarmOff
-	case m.state == Failed:
-		return alarmBackoff
-	case !m.unwanted():
-		return alarmOff
-	case m.mayRun && m.stops > 0:
-		return alarmBackoff
-	case m.mayRun:
-		return alarmIdle
-	case m.state == Unknown:
-		return alarmBackoff
-	default:
-		return alarmLook
-	}
-}

@@ -204,3 +204,26 @@ func TestPostgresOfARouseThatWasKilledIsStoppedByTheNext(t *testing.T) {
 	second.wantStopped(t, at)
 	wantNoPidFile(t, dir)
 }
+
+// TestPsqlPassesAGateThatWantsPostgres: with TLS preferred, as psql has it by default, it asks for encryption first.
+func TestPsqlPassesAGateThatWantsPostgres(t *testing.T) {
+	need(t, "curl", "curl")
+	dir := newPostgres(t)
+	p := start(t, postgresSetup(t, dir, "--cooldown-period=1s", "--wake-on=postgres"))
+	at := p.now()
+	if out, err := command(t, nil, "curl", "-sS", "--max-time", "30", "http://127.0.0.1:"+p.port).CombinedOutput(); err == nil {
+		t.Errorf("curl got %q", out)
+	}
+	p.await(t, at, "client refused")
+	p.wantAsleep(t)
+	for _, mode := range []string{"disable", "prefer"} {
+		at = p.now()
+		cmd := psql(t, p, "-c", "select 6 * 7")
+		cmd.Env = append(os.Environ(), "PGSSLMODE="+mode)
+		if out, _ := run(t, cmd); strings.TrimSpace(out) != "42" {
+			t.Errorf("sslmode=%s: psql got %q", mode, out)
+		}
+		at = p.await(t, at, "state changed", "to", "ready")
+		p.wantStopped(t, at)
+	}
+}

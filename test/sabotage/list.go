@@ -15,7 +15,7 @@ var mutations = []mutation{
 	{guard: "after a crash a start is forgotten", file: "internal/target/machine.go", old: "	case m.starting:\n", new: "	case false:\n", catcher: "TestEveryReachableState"},
 	{guard: "a visit does not begin the cooldown anew", file: "internal/target/machine.go", old: " || in.used && out.alarm == alarmIdle", new: "", catcher: "TestCooldownRunsFromTheLastFastRelease"},
 	{guard: "the cooldown ends in the moment of a visit", file: "internal/target/machine.go", old: "		if in.used {\n			return output{} // asked too early\n		}\n", new: "", catcher: "TestFastClientInTheMomentOfTheQuestion"},
-	{guard: "an unheld target gets no cooldown", file: "internal/target/machine.go", old: "	case m.mayRun:\n		return alarmIdle", new: "	case m.mayRun:\n		return alarmOff", catcher: "TestWithdrawCrossesAGrant"},
+	{guard: "an unheld target gets no cooldown", file: "internal/target/alarm.go", old: "	case m.mayRun:\n		return alarmIdle", new: "	case m.mayRun:\n		return alarmOff", catcher: "TestWithdrawCrossesAGrant"},
 	{guard: "who waits through the backoff is forgotten", file: "internal/target/machine.go", old: "case m.state == Failed && m.wakers() > 0:\n		return m.begin(opStart)", new: "case false:\n		return m.begin(opStart)", catcher: "TestEveryReachableState"},
 	{guard: "a hold that becomes a wait is not counted", file: "internal/target/machine.go", old: "	case stepSuspected:\n		m.waiting++\n", new: "	case stepSuspected:\n", catcher: "TestAskWakesAndIsAnswered"},
 	{guard: "clients are let in while rouse retires the target", file: "internal/target/machine.go", old: "	case m.retiring:\n		return output{refuse: true}\n", new: "", catcher: "TestRetireStopsOnceUnheld"},
@@ -65,7 +65,7 @@ var mutations = []mutation{
 	{guard: "one EMFILE ends the door", file: "internal/proxy/doorman_linux.go", old: "	m.loop.Arm(&m.timer, m.pause)\n", new: "", catcher: "TestLoopAcceptErrorsHealWithoutSpinning"},
 	{guard: "a client that leaves while it waits is not seen", file: "internal/proxy/guest_linux.go", old: "peek.FD(g.fd).Gone(); err != nil {", new: "peek.FD(g.fd).Gone(); false {", catcher: "TestLoopLeavingWaitersDoNotKeepItAwake"},
 	{guard: "a forwarder that lost its target is believed", file: "internal/proxy/end_linux.go", old: "		g.hold.Doubt()\n", new: "		_ = g.hold.Doubt\n", catcher: "TestLoopBackendThatEndsAtOnceIsDoubted"},
-	{guard: "one more client than there is room for", file: "internal/gate/slots.go", old: "if n >= s.most {", new: "if n > s.most {", catcher: "TestSlotsAreGivenBack"},
+	{guard: "one more client than there is room for", file: "internal/gate/slots.go", old: "if n >= s.most.Load() {", new: "if n > s.most {", catcher: "TestSlotsAreGivenBack"},
 
 	// The relay.
 	{guard: "both sides are closed at the first end of stream (goroutines)", file: "internal/relay/owner.go", old: "r.streams[theClient].passed && r.streams[theBackend].passed {", new: "r.streams[theClient].passed || r.streams[theBackend].passed {", catcher: "TestHalfCloseIsKept"},
