@@ -31,11 +31,12 @@ func TestOpensslIsLedByTheNameThatItAsksFor(t *testing.T) {
 	l := newLab(t)
 	front, strict := port(t), port(t)
 	names := []string{"shop.example", "wiki.example", "rest.example"}
-	config := "targets:\n"
+	var config strings.Builder
+	config.WriteString("targets:\n")
 	for i, name := range names {
-		config += l.target([]string{"shop", "wiki", "rest"}[i], l.tlsServer(name), "")
+		config.WriteString(l.target([]string{"shop", "wiki", "rest"}[i], l.tlsServer(name), ""))
 	}
-	l.rouse(strict, config+fmt.Sprintf(`listeners:
+	l.rouse(strict, config.String()+fmt.Sprintf(`listeners:
 - listen: 127.0.0.1:%s
   target: rest
   routes:
