@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -36,6 +37,14 @@ func (b *builder) warn() {
 	led := map[string]bool{}
 	for _, r := range b.config.Routes {
 		led[r.Target] = true
+		for _, c := range r.Choices {
+			led[c.Target] = true
+		}
+	}
+	for _, t := range b.config.Targets {
+		for _, name := range t.Needs {
+			led[name] = true
+		}
 	}
 	for i, t := range b.config.Targets {
 		if !led[t.Name] {
@@ -44,6 +53,31 @@ func (b *builder) warn() {
 		b.warnPaths(i)
 		for j := range i {
 			b.warnTwins(j, i)
+		}
+	}
+	b.warnGates()
+}
+
+// speakFirst are ports at which the server speaks first.
+var speakFirst = map[uint16]string{21: "FTP", 25: "SMTP", 110: "POP3", 143: "IMAP", 587: "SMTP", 3306: "MySQL", 5900: "VNC"}
+
+// warnGates finds gates that wait for each other with the server, and those that do nothing.
+func (b *builder) warnGates() {
+	var last mark
+	for i, r := range b.config.Routes {
+		at := b.heard[i].at
+		if at == last {
+			continue
+		}
+		last = at
+		port := cmp.Or(r.Port, b.config.target(r.Target).Backend.Port)
+		protocol, first := speakFirst[port]
+		if waits := r.Gate.FirstBytes > 0 || len(r.Gate.WakeOn) > 0 || len(r.Choices) > 0; waits && first {
+			b.doubt(at, wrong(fmt.Sprintf("the gate waits for the client to speak, and at port %d (%s) the server speaks first: both would wait", port, protocol),
+				"use min-hold or wake-from in its place"))
+		}
+		if r.Gate.Observe {
+			b.doubt(at, wrong("the gate only observes, so it refuses nobody", "leave gate: observe out once the log has shown enough"))
 		}
 	}
 }

@@ -80,6 +80,12 @@ func (l *log) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
+func (l *log) count() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.lines
+}
+
 func (l *log) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()

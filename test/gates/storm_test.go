@@ -39,7 +39,7 @@ func TestAScanStormBuysNothing(t *testing.T) {
 			exempt := "    cooldown: 1s\n    budget: {starts-per-hour: " + strconv.Itoa(c.budget) + ", exempt: 127.0.0.2}\n"
 			l.rouse(front, "log-level: info\ntargets:\n"+l.target("web", l.web("web"), exempt)+fmt.Sprintf("listeners:\n- listen: 127.0.0.1:%s\n  target: web\n  %s\n", front, c.listener))
 			calm := l.wakes(front, true)
-			before, memory, lines := l.starts(), l.memory(), l.out.lines
+			before, memory, lines := l.starts(), l.memory(), l.out.count()
 			stop := l.storm(front)
 			stormy := l.wakes(front, c.calm)
 			connections := stop()
@@ -48,7 +48,7 @@ func TestAScanStormBuysNothing(t *testing.T) {
 			if c.calm {
 				bought -= wakes
 			}
-			said := l.out.lines - lines
+			said := l.out.count() - lines
 			t.Logf("%d connections; %d starts beside %d of the allowed client; %d KiB more memory; %d lines of log; a wake took %v, and %v in the storm",
 				connections, bought, wakes, grown, said, calm, stormy)
 			if connections < stormRate*int(stormTime.Seconds())/4 {
