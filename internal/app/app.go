@@ -57,6 +57,7 @@ type App struct {
 	loops  *loop.Group   // nil where there are none
 	slots  *gate.Slots
 
+	rereading sync.Mutex // one reading of the config at a time, with its reload: an older one never comes last
 	reloading sync.Mutex // one reload at a time; held, but for the first moments, by who writes what mu guards
 	mu        sync.Mutex // guards the fields below, for whoever only reads
 	cfg       *config.Config
@@ -101,7 +102,7 @@ func (a *App) part(name string) *part {
 	return a.parts[name]
 }
 
-// named returns the part of that name, or those of a group of that name.
+// named returns the part of that name, or those of a group of that name. The caller holds reloading, so that parts and config fit.
 func (a *App) named(name string) (parts []*part) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -261,7 +262,9 @@ func (a *App) Addrs() []net.Addr {
 	defer a.mu.Unlock()
 	var addrs []net.Addr
 	for i, r := range a.cfg.Routes {
-		addrs = append(addrs, a.listeners[keyOf(i, r)].Addr())
+		if l := a.listeners[keyOf(i, r)]; l != nil { // a reload may be building it
+			addrs = append(addrs, l.Addr())
+		}
 	}
 	return addrs
 }

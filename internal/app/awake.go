@@ -87,7 +87,7 @@ func (p *part) lookBeat() time.Duration {
 	return windowMax
 }
 
-// HoldKind is under which kind a hold by hand is kept over a restart.
+// holdKind is under which kind a hold by hand is kept over a restart.
 const holdKind = "hold"
 
 // byHand is a hold by a person.
@@ -105,6 +105,11 @@ type hand struct {
 
 // Hold keeps the named target, or those of the group, awake until a time, whatever budgets and windows say. It holds over a restart.
 func (a *App) Hold(name string, until time.Time, why string) error {
+	a.reloading.Lock()
+	defer a.reloading.Unlock()
+	if a.run == nil || a.run.accepting.Err() != nil {
+		return fmt.Errorf("holding %q: %w", name, target.ErrEnding)
+	}
 	parts := a.named(name)
 	if len(parts) == 0 {
 		return fmt.Errorf("there is neither a target nor a group %q", name)
@@ -121,6 +126,8 @@ func (a *App) Hold(name string, until time.Time, why string) error {
 
 // Release ends holds by hand, and says how many there were.
 func (a *App) Release(name string) (int, error) {
+	a.reloading.Lock()
+	defer a.reloading.Unlock()
 	parts := a.named(name)
 	if len(parts) == 0 {
 		return 0, fmt.Errorf("there is neither a target nor a group %q", name)

@@ -177,7 +177,7 @@ func (p *part) run() {
 	defer close(p.done)
 	p.lives.Go(func() { p.budget.Keep(p.life.Done()) })
 	if err := p.target.Run(p.life); err != nil {
-		p.logger.Error("a target ended badly", "target", p.cfg.Name, "err", err)
+		p.logger.Error("a target ended badly", "target", p.target.Name(), "err", err)
 	}
 	p.lives.Wait()
 }

@@ -33,6 +33,8 @@ func (a *App) Reread(cause string) (Report, error) {
 	if a.opts.Reread == nil {
 		return Report{}, errNoFile
 	}
+	a.rereading.Lock()
+	defer a.rereading.Unlock()
 	cfg, err := a.opts.Reread()
 	var r Report
 	if err == nil {

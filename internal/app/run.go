@@ -74,6 +74,7 @@ func (a *App) serve(ctx, living context.Context, lives *sync.WaitGroup) error {
 			}
 		case <-draining:
 			draining = nil
+			a.endReloads()
 			drained = time.After(a.config().Drain)
 			a.logDrain(context.Cause(ctx))
 		case <-drained:
@@ -125,6 +126,13 @@ func (a *App) left() int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return len(a.run.served)
+}
+
+// endReloads waits for a reload that began before accepting ended: the listeners that it opens are waited for, too. No other
+// one begins.
+func (a *App) endReloads() {
+	a.reloading.Lock()
+	defer a.reloading.Unlock()
 }
 
 // gone notes the end of a listener, and says whether that ends rouse.
