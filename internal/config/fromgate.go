@@ -83,7 +83,7 @@ func parseSource(raw string) (Sources, error) {
 	case err != nil && (strings.EqualFold(raw, "none") || strings.EqualFold(raw, "nobody")):
 		return Sources{}, wrong(show(raw)+" is not a network", "there is no list of nobody: stop the listener, or write a network of your own")
 	case err != nil && strings.HasPrefix(raw, "/"):
-		return Sources{}, wrong(show(raw)+" is not a network", "write file:"+raw+" if it is a file with a list")
+		return Sources{}, wrong(show(raw)+" is not a network", "write file: in front of it if it is a file with a list")
 	case err != nil:
 		return Sources{}, wrong(show(raw)+" is not a network", hint)
 	case p != p.Masked():
@@ -253,7 +253,7 @@ func parseRegexp(raw string) (string, error) {
 		return "", wrong("it is empty, and would fit everybody", "write an expression, or leave the key out")
 	}
 	if _, err := regexp.Compile(raw); err != nil {
-		return "", wrong("this is not a regular expression: "+strings.TrimPrefix(err.Error(), "error parsing regexp: "), "the syntax is RE2's")
+		return "", wrong("this is not a regular expression: "+plainSyntax(strings.TrimPrefix(err.Error(), "error parsing regexp: ")), "the syntax is RE2's")
 	}
 	return raw, nil
 }
@@ -375,7 +375,7 @@ func (b *builder) windows(path string, all []WindowEntry) []Window {
 
 func parseCron(raw string) (string, error) {
 	if err := schedule.Check(raw); err != nil {
-		return "", wrong(show(raw)+" does not say when: "+err.Error(), `write five fields, such as "0 8 * * MON-FRI"`)
+		return "", wrong(show(raw)+" does not say when: "+plainSyntax(err.Error()), `write five fields, such as "0 8 * * MON-FRI"`)
 	}
 	return raw, nil
 }
