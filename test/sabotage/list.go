@@ -26,7 +26,7 @@ var mutations = []mutation{
 	{guard: "a spent budget is not heeded", file: "internal/target/rank.go", old: "case h.Rank == Ordinary && b.budget != nil:", new: "case false:", catcher: "TestASpentBudgetTurnsAwayAllButTheExempt"},
 	{guard: "a start is not counted in the budget", file: "internal/target/rank.go", old: "		s.opts.Budget.Begun(time.Now())\n", new: "", catcher: "TestARetryIsPaidForToo"},
 	{guard: "a stranger wakes what a list does not let it", file: "internal/gate/gate.go", old: "	if !g.opts.Wake.Contains(from) {", new: "	if false {", pkg: "internal/app", catcher: "TestAStrangerUsesWhatAFriendHasWoken"},
-	{guard: "a scanner wakes before it has stayed", file: "internal/gate/gate.go", old: "if rest := g.opts.MinHold - waited; rest > 0 {", new: "if rest := g.opts.MinHold - waited; false {", pkg: "internal/app", catcher: "TestAScannerWakesNothing"},
+	{guard: "a scanner wakes before it has stayed", file: "internal/gate/gate.go", old: "if rest := g.opts.MinHold - waited; rest > 0 {", new: "if rest := g.opts.MinHold - waited; rest < 0 {", catcher: "TestWhoMayWake"},
 	{guard: "anybody says who the client is", file: "internal/proxy/screen.go", old: "p.ProxyFrom.Contains(from.Addr())}", new: "true}", pkg: "internal/app", catcher: "TestProxyHeadersSayWhoTheClientIs"},
 	{guard: "a seat is not given back", file: "internal/proxy/end_linux.go", old: "		g.lane.Seats.Leave(g.seat)\n", new: "", pkg: "internal/app", catcher: "TestSeatsAreTakenInOrder"},
 	{guard: "a reload that fails leaves the new config in force", file: "internal/app/reload.go", old: "		a.swapConfig(c.old)\n", new: "", catcher: "TestAReloadThatFailsChangesNothing"},
@@ -71,7 +71,7 @@ var mutations = []mutation{
 	{guard: "one EMFILE ends the door", file: "internal/proxy/doorman_linux.go", old: "	m.loop.Arm(&m.timer, m.pause)\n", new: "", catcher: "TestLoopAcceptErrorsHealWithoutSpinning"},
 	{guard: "a client that leaves while it waits is not seen", file: "internal/proxy/guest_linux.go", old: "peek.FD(g.fd).Gone(); err != nil {", new: "peek.FD(g.fd).Gone(); false {", catcher: "TestLoopLeavingWaitersDoNotKeepItAwake"},
 	{guard: "a forwarder that lost its target is believed", file: "internal/proxy/end_linux.go", old: "		g.hold.Doubt()\n", new: "		_ = g.hold.Doubt\n", catcher: "TestLoopBackendThatEndsAtOnceIsDoubted"},
-	{guard: "one more client than there is room for", file: "internal/gate/slots.go", old: "if n >= s.most.Load() {", new: "if n > s.most {", catcher: "TestSlotsAreGivenBack"},
+	{guard: "one more client than there is room for", file: "internal/gate/slots.go", old: "if n >= s.most.Load() {", new: "if n > s.most.Load() {", catcher: "TestSlotsAreGivenBack"},
 
 	// The relay.
 	{guard: "both sides are closed at the first end of stream (goroutines)", file: "internal/relay/owner.go", old: "r.streams[theClient].passed && r.streams[theBackend].passed {", new: "r.streams[theClient].passed || r.streams[theBackend].passed {", catcher: "TestHalfCloseIsKept"},
