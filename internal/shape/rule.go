@@ -57,6 +57,9 @@ func (r *Rule) Fits(h Hello) bool {
 	if h.Kind == Minecraft && !h.Login && !r.Status {
 		return false
 	}
+	if h.hides() && len(r.Names)+len(r.Paths)+len(r.UserAgents)+len(r.Databases)+len(r.Users) > 0 {
+		return false // not even a list of what is excluded: it may be just that
+	}
 	return contains(r.Names, func(e string) bool { return fitsName(e, h.Name) }) &&
 		contains(r.Paths, func(e string) bool { return fitsPath(e, h.Path) }) &&
 		contains(r.Methods, func(e string) bool { return strings.EqualFold(e, h.Method) }) &&
@@ -64,6 +67,9 @@ func (r *Rule) Fits(h Hello) bool {
 		contains(r.Databases, func(e string) bool { return e == h.Database || e == "*" && h.Database != "" }) &&
 		contains(r.Users, func(e string) bool { return e == h.User || e == "*" && h.User != "" })
 }
+
+// hides says that a client will say what it wants only after an answer, or in a form that is not read here.
+func (h Hello) hides() bool { return h.Encrypt || h.Method == "PRI" }
 
 // fitsName compares a host name with an entry.
 func fitsName(entry, name string) bool {
