@@ -162,7 +162,9 @@ func read(path string) (*config.Loaded, error) {
 		return nil, err
 	}
 	problems, doubts := app.InspectFiles(loaded.Files)
-	problems = append(problems, loaded.Place(append(app.InspectHooks(loaded.Config), loaded.Config.Unstated()...))...)
+	for _, found := range []config.Problems{app.InspectHooks(loaded.Config), app.InspectLists(loaded.Config), loaded.Config.Unstated()} {
+		problems = append(problems, loaded.Place(found)...)
+	}
 	if len(problems) > 0 {
 		return nil, problems
 	}

@@ -63,7 +63,7 @@ func newRoot(std streams, problems config.Problems) *cobra.Command {
 func understand(flags config.Flags, problems config.Problems) (*config.Config, error) {
 	cfg, err := config.FromFlags(flags)
 	if err == nil {
-		problems = append(problems, config.PlaceFlags(app.InspectHooks(cfg))...)
+		problems = append(problems, config.PlaceFlags(append(app.InspectHooks(cfg), app.InspectLists(cfg)...))...)
 	} else if wrong, ok := errors.AsType[config.Problems](err); ok {
 		for _, p := range wrong {
 			if !concerns(problems, p.Where) { // a flag without a value is not missing too

@@ -28,6 +28,11 @@ type Daemon interface {
 	Reload(cause string) (any, error)
 	// Targets tells of all targets.
 	Targets() []Target
+	Keeper
+}
+
+// A Keeper keeps targets awake for a person.
+type Keeper interface {
 	// Hold keeps a target, or those of a group, awake until a time.
 	Hold(name string, until time.Time, why string) error
 	// Release ends such holds, and says how many there were.

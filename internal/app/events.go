@@ -12,7 +12,9 @@ import (
 // openEvents says who is told of events: the log, the trace if one is wanted, and the sinks of
 // the caller. The log alone does not care for all of them.
 func (a *App) openEvents(opts Options) error {
-	sinks := append([]func(event.Event){logSink(a.logger)}, opts.Sinks...)
+	h := newHush(a.logger)
+	a.onClose(func() error { h.flush(); return nil })
+	sinks := append([]func(event.Event){logSink(a.logger, h)}, opts.Sinks...)
 	if a.cfg.Trace != "" {
 		if err := a.openTrace(opts.Version); err != nil {
 			return err
@@ -58,11 +60,10 @@ func (a *App) tellHook(target string, r exec.HookRun) {
 }
 
 // logSink writes every event to the log.
-func logSink(logger *slog.Logger) func(event.Event) {
-	h := hush{seen: map[crowd]*burst{}, logger: logger}
+func logSink(logger *slog.Logger, h *hush) func(event.Event) {
 	return func(e event.Event) {
 		level := e.Level()
-		if stranger(e) && !h.say(e) {
+		if !h.say(e) {
 			return
 		}
 		if e.Kind == event.StateNotSaved {

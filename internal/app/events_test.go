@@ -12,7 +12,8 @@ import (
 // TestWhatIsInTheLogAlreadyIsNotLoggedTwice: whoever could not save a record says more than the event.
 func TestWhatIsInTheLogAlreadyIsNotLoggedTwice(t *testing.T) {
 	var out bytes.Buffer
-	sink := logSink(slog.New(slog.NewTextHandler(&out, nil)))
+	logger := slog.New(slog.NewTextHandler(&out, nil))
+	sink := logSink(logger, newHush(logger))
 	sink(event.Event{Kind: event.StateNotSaved, Target: "web", Err: errors.New("full")})
 	if out.Len() > 0 {
 		t.Errorf("logged %s", out.String())

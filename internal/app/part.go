@@ -59,11 +59,10 @@ type gear struct {
 	exempt *gate.List         // of its budget; nil: nobody
 }
 
-// newPart builds the target that t describes. parts are those that it may need.
+// newPart builds the target that t describes.
 func (a *App) newPart(t config.Target) (*part, error) {
 	p := &part{cfg: t, blame: proxy.NewBlame(), logger: a.logger, needs: &needs{app: a, by: t.Name, holds: map[string]*target.Hold{}}}
-	limits, _ := a.budgetOptions(t)
-	p.budget = gate.NewBudget(limits)
+	p.budget = gate.NewBudget(a.budgetOptions(t))
 	var err error
 	if p.gear, err = a.newGear(p, t); err != nil {
 		return nil, err

@@ -104,6 +104,26 @@ func listOf(s config.Sources) (*gate.List, error) {
 	return l, nil
 }
 
+// InspectLists finds files of networks that cannot be read or understood. Each problem stands at the path of its list in cfg.
+func InspectLists(cfg *config.Config) (problems config.Problems) {
+	look := func(path string, s config.Sources) {
+		if _, err := gate.NewList(nil, s.Files); err != nil {
+			problems = append(problems, config.Problem{Where: path, Text: err.Error(), Hint: "write a network or an address in each line"})
+		}
+	}
+	for i, t := range cfg.Targets {
+		look(fmt.Sprintf("targets[%d].budget.exempt", i), t.Budget.Exempt)
+	}
+	for i, r := range cfg.Routes {
+		path := fmt.Sprintf("routes[%d].", i)
+		look(path+"gate.connect_from", r.Gate.ConnectFrom)
+		look(path+"gate.wake_from", r.Gate.WakeFrom)
+		look(path+"gate.health.from", r.Gate.Health.From)
+		look(path+"proxy_from", r.ProxyFrom)
+	}
+	return problems
+}
+
 // rule turns a shape of the config, which is checked, into a rule.
 func rule(s config.Shape) *shape.Rule {
 	r := &shape.Rule{
@@ -115,14 +135,13 @@ func rule(s config.Shape) *shape.Rule {
 	return r
 }
 
-// budgetOf returns what is counted for a target; nil if nothing bounds it.
-func (a *App) budgetOptions(t config.Target) (opts gate.BudgetOptions, bounds bool) {
+// budgetOptions says what is counted for a target, and what bounds it.
+func (a *App) budgetOptions(t config.Target) gate.BudgetOptions {
 	b := t.Budget
-	opts = gate.BudgetOptions{
+	return gate.BudgetOptions{
 		Target: t.Name, StartsPerHour: b.StartsPerHour, StartsPerDay: b.StartsPerDay, HoursPerDay: b.HoursPerDay, HoursPerMonth: b.HoursPerMonth,
 		MoneyPerDay: b.MoneyPerDay, PricePerHour: b.PricePerHour, PricePerStart: b.PricePerStart, Ledgers: a.store, Logger: a.logger,
 	}
-	return opts, b.StartsPerHour+b.StartsPerDay > 0 || b.HoursPerDay+b.HoursPerMonth > 0 || b.MoneyPerDay > 0
 }
 
 // reloadLists reads the files of a plan's lists again that have changed.

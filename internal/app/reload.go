@@ -25,9 +25,6 @@ type Report struct {
 	Kept                    []string // settings that differ and stay as they were until a restart
 }
 
-// Any says whether anything has changed.
-func (r Report) Any() bool { return len(r.Added)+len(r.Changed)+len(r.Removed)+r.Listeners > 0 }
-
 // Reread reads the config again and puts it in force. After an error nothing has changed. cause says who wants it.
 func (a *App) Reread(cause string) (Report, error) {
 	if a.opts.Reread == nil {
@@ -235,8 +232,7 @@ func (c *change) swap() Report {
 
 // adopt puts the new settings of a target in force.
 func (c *change) adopt(p *part, t config.Target, g *gear) {
-	limits, _ := c.app.budgetOptions(t)
-	p.budget.Limit(limits)
+	p.budget.Limit(c.app.budgetOptions(t))
 	if seats := seatsOf(p, t); seats != nil {
 		seats.Limit(t.MaxConnections)
 	}

@@ -230,13 +230,13 @@ func TestAReloadThatFailsChangesNothing(t *testing.T) {
 		}
 		h.served(h.from("127.0.0.1", 0), "web", "after")
 	}
-	time.Sleep(1500 * time.Millisecond) // longer than the cooldown that is not in force
-	if st := h.app.Status("web"); st.State != target.Ready || st.Epoch != 1 {
+	await(t, func() bool { return h.app.Status("web").Held == 0 })
+	if st := h.app.Status("web"); st.State != target.Ready || st.Epoch != 1 || time.Until(st.StopAt) < 30*time.Minute { // the cooldown is the old one
 		t.Errorf("%+v", st)
 	}
 }
 
-// TestAnAddressThatMovesRefusesNobody: the new one is open before the old one is closed, and one that stays is never closed.
+// TestAnAddressThatStaysRefusesNobodyWhileOthersMove: the new one is open before the old one is closed, and one that stays is never closed.
 func TestAnAddressThatStaysRefusesNobodyWhileOthersMove(t *testing.T) {
 	h := newHouse(t, "web")
 	h.open(config.Route{Listen: freeAddr(t), To: to("web")})

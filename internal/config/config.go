@@ -62,24 +62,11 @@ type Target struct {
 
 	MinUptime      time.Duration // it is not stopped before it has been up for this long
 	MaxConnections int           // clients that are served at once; the others wait in order of arrival; 0: no limit
-	NoTraffic      time.Duration // it is idle, too, when no byte has passed on any connection for this long; 0: never
-	Busy           *Busy         // may put a stop off; nil: nothing does
 	Needs          []string      // names of targets that are awake while this one is
 	AlwaysOn       []Window      // when it is kept awake
 	NeverWake      []Window      // when no client wakes it
 	Groups         []string      // names under which it may be spoken of together with others
 	Budget         Budget
-	Retry          Retry
-	CrashLoop      CrashLoop
-}
-
-// A Busy says whether a target that no client holds is at work. Either Command or URL is set.
-type Busy struct {
-	Command []string      // exits with 0 when idle, with 1 when busy
-	URL     string        // answers 2xx when idle, 409, 423 or 503 when busy
-	Every   time.Duration // between two times that it is asked
-	Timeout time.Duration // of one asking
-	AtMost  time.Duration // how long a stop may be put off, all in all
 }
 
 // A Window is a time that comes again and again.
@@ -107,20 +94,6 @@ type Sources struct {
 
 // Stated reports whether anybody is said to belong to them.
 func (s Sources) Stated() bool { return s.Any || len(s.Prefixes)+len(s.Files) > 0 }
-
-// A Retry says how starts and stops that fail are tried again.
-type Retry struct {
-	Pause       time.Duration // after the first failure; it doubles
-	Longest     time.Duration // up to this
-	RefuseAfter int           // failed starts in a row after which clients are refused during the pause
-}
-
-// A CrashLoop says when a target that dies again and again rests.
-type CrashLoop struct {
-	Deaths int           // that make one; 0: it is not looked for
-	Within time.Duration // of each other
-	Pause  time.Duration // before the next start
-}
 
 // A Backend is the network address that is dialled on a ready target.
 type Backend struct {
@@ -155,7 +128,6 @@ const (
 	ProbeHTTP   ProbeKind = "http"   // it answers a GET of Path with a success or a redirect
 	ProbeBanner ProbeKind = "banner" // it speaks first, beginning with Expect
 	ProbeExec   ProbeKind = "exec"   // Command exits with 0
-	ProbeTLS    ProbeKind = "tls"    // it completes a TLS handshake
 )
 
 // A Probe says when a target is ready. Only the fields of its kind are set.
@@ -165,17 +137,7 @@ type Probe struct {
 	Expect  string        // banner: what it must begin with; empty: any byte will do
 	Command []string      // exec: path of a program and its arguments
 	Settle  time.Duration // how long a fresh connection must stay open to count
-
-	Name     string        // tls: server name that is asked for; empty: that of the backend, if it has one
-	Verify   bool          // tls: the certificate must be good for that name
-	Statuses []StatusRange // http: what counts as success; empty: 200 to 399
-	Interval time.Duration // between two attempts; 0: short at first, and longer with time
-	Timeout  time.Duration // of one attempt; 0: what is usual for its kind
-	Proxy    string        // v1 or v2: attempts begin with a PROXY header, as those of clients do; set from the routes
 }
-
-// A StatusRange is a row of HTTP status codes.
-type StatusRange struct{ First, Last int }
 
 // A Route leads from a listener to a target, or to several by what the client says.
 type Route struct {
@@ -185,9 +147,8 @@ type Route struct {
 	Choices []Choice       // by what the client says; the first that fits
 	Gate    Gate
 
-	ProxyFrom   Sources // who begins with a PROXY protocol header
-	SendProxy   string  // v1 or v2: what is sent to the backend; empty: none
-	Transparent bool    // the backend sees the address of the client
+	ProxyFrom Sources // who begins with a PROXY protocol header
+	SendProxy string  // v1 or v2: what is sent to the backend; empty: none
 }
 
 // To is where a client is led.

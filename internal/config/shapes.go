@@ -98,19 +98,20 @@ func (s *ShapeEntry) decode(d *decoder, n *yaml.Node, at mark) {
 // decode reads hosts, or keys.
 func (h *HTTPEntry) decode(d *decoder, n *yaml.Node, at mark) {
 	h.at = d.at(n)
-	if n.Kind != yaml.MappingNode {
-		h.Host = Names(d.texts(n))
-		return
-	}
-	d.mapping(reflect.ValueOf(h).Elem(), n, at)
+	d.namesOrKeys(&h.Host, reflect.ValueOf(h).Elem(), n, at)
 }
 
 // decode reads databases, or keys.
 func (p *PostgresEntry) decode(d *decoder, n *yaml.Node, at mark) {
 	p.at = d.at(n)
-	if n.Kind != yaml.MappingNode {
-		p.Database = Names(d.texts(n))
+	d.namesOrKeys(&p.Database, reflect.ValueOf(p).Elem(), n, at)
+}
+
+// namesOrKeys reads the keys of a struct, or the names of its most usual key alone.
+func (d *decoder) namesOrKeys(alone *Names, keys reflect.Value, n *yaml.Node, at mark) {
+	if n.Kind == yaml.MappingNode {
+		d.mapping(keys, n, at)
 		return
 	}
-	d.mapping(reflect.ValueOf(p).Elem(), n, at)
+	*alone = Names(d.texts(n))
 }

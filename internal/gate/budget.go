@@ -48,9 +48,14 @@ type ledger struct {
 // A Budget counts starts and the time awake of one target, and says when too much has been spent. Each limit heals by itself: in
 // an hour or a day after the starts, at midnight, at the month's end. It bounds wakes; it never stops a target under a client.
 type Budget struct {
-	mu    sync.Mutex // guards opts and spent
+	target  string
+	ledgers Ledgers
+	logger  *slog.Logger
+
+	mu    sync.Mutex // guards the fields below
 	opts  BudgetOptions
 	spent ledger
+	last  time.Time // until when a rouse before this one has seen it awake, while nothing is known since; else zero
 
 	saving sync.Mutex // one Save at a time, so that the newest stays
 }
@@ -61,7 +66,7 @@ func NewBudget(opts BudgetOptions) *Budget {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
-	b := &Budget{opts: opts}
+	b := &Budget{target: opts.Target, ledgers: opts.Ledgers, logger: opts.Logger, opts: opts}
 	if opts.Ledgers == nil {
 		return b
 	}
@@ -72,6 +77,9 @@ func NewBudget(opts BudgetOptions) *Budget {
 			kept.Starts = append(kept.Starts, time.Now().Round(0))
 		}
 	}
+	if kept.Up {
+		b.last, kept.Up = kept.Seen, false // the first Awake says whether it still is
+	}
 	b.spent = kept
 	return b
 }
@@ -80,7 +88,6 @@ func NewBudget(opts BudgetOptions) *Budget {
 func (b *Budget) Limit(opts BudgetOptions) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	opts.Ledgers, opts.Logger = b.opts.Ledgers, b.opts.Logger
 	b.opts = opts
 }
 
@@ -120,7 +127,7 @@ func overspent(limit string, free, now time.Time) error {
 	if free.Sub(now) >= 24*time.Hour || free.Day() != now.Day() {
 		when = free.Format("Jan 2, 15:04")
 	}
-	return &Refusal{"budget", "the budget of " + limit + " is spent; it wakes again from " + when}
+	return &Refusal{Spending, "the budget of " + limit + " is spent; it wakes again from " + when}
 }
 
 // Begun counts a start.
@@ -139,13 +146,17 @@ func (b *Budget) Begun(now time.Time) {
 func (b *Budget) Awake(up bool, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if up && !b.last.IsZero() {
+		b.spent.Seen, b.spent.Up = b.last, true // it went on while no rouse was there
+	}
+	b.last = time.Time{}
 	b.spent.count(now)
 	b.spent.Up = up
 }
 
 // Save writes to disk what has been spent.
 func (b *Budget) Save() error {
-	if b.opts.Ledgers == nil {
+	if b.ledgers == nil {
 		return nil
 	}
 	b.saving.Lock()
@@ -154,7 +165,7 @@ func (b *Budget) Save() error {
 	spent := b.spent
 	spent.Starts = slices.Clone(spent.Starts)
 	b.mu.Unlock()
-	return b.opts.Ledgers.SaveNote(b.opts.Target, LedgerKind, spent)
+	return b.ledgers.SaveNote(b.target, LedgerKind, spent)
 }
 
 // Keep saves now and then what is spent while the target is awake, until done is closed, and then once more.
@@ -162,6 +173,7 @@ func (b *Budget) Keep(done <-chan struct{}) {
 	beat := time.NewTicker(saveBeat)
 	defer beat.Stop()
 	var last error
+	was := false
 	for ended := false; !ended; {
 		select {
 		case <-beat.C:
@@ -172,12 +184,13 @@ func (b *Budget) Keep(done <-chan struct{}) {
 		b.spent.count(time.Now())
 		up := b.spent.Up
 		b.mu.Unlock()
-		if !up && !ended {
+		if !up && !was && !ended {
 			continue
 		}
+		was = up
 		err := b.Save()
 		if err != nil && (last == nil || last.Error() != err.Error()) {
-			b.opts.Logger.Error("the budget is not saved", "target", b.opts.Target, "err", err)
+			b.logger.Error("the budget is not saved", "target", b.target, "err", err)
 		}
 		last = err
 	}

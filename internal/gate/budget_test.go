@@ -130,3 +130,26 @@ func TestALostLedgerCostsAnHour(t *testing.T) {
 		t.Errorf("an hour later: %v", err)
 	}
 }
+
+// What the ledger says of a target that was awake counts until its state is known: one that runs has run on, one that does not is
+// not counted for the time in which no rouse was there.
+func TestTheTimeWithoutARouseCountsIfTheTargetRan(t *testing.T) {
+	noon := time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
+	for _, ran := range []bool{true, false} {
+		s := &shelf{}
+		opts := BudgetOptions{HoursPerDay: 2 * time.Hour, Ledgers: s}
+		b := NewBudget(opts)
+		b.Begun(noon)
+		b.Awake(true, noon)
+		if err := b.Save(); err != nil {
+			t.Fatal(err)
+		}
+		b = NewBudget(opts) // after a kill -9
+		later := noon.Add(3 * time.Hour)
+		_ = b.Spent(later)
+		b.Awake(ran, later)
+		if err := b.Spent(later); (err != nil) != ran {
+			t.Errorf("it ran: %v; the budget of 2 hours a day: %v", ran, err)
+		}
+	}
+}

@@ -16,7 +16,10 @@ const (
 	MinHold     = "min-hold"
 	FirstBytes  = "first-bytes"
 	WakeOn      = "wake-on"
-	Checker     = "health" // not a gate that can be passed: a health checker never wakes
+	Spending    = "budget"
+	Routes      = "routes" // not gates, but refusals like theirs
+	ProxyHeader = "proxy-protocol"
+	Crowd       = "crowd"
 )
 
 // A Refusal is why a gate lets somebody not connect, or not wake.
@@ -131,22 +134,11 @@ func sourceName(ip netip.Addr) string {
 	return ip.Unmap().String()
 }
 
-// A Rank is what a client may cause.
-type Rank uint8
-
-// The ranks, as a target has them.
-const (
-	Ordinary Rank = iota
-	Meek          // it may not wake
-)
-
 // A Judgement is what a gate says to a client that wants to wake a sleeping target.
 type Judgement struct {
-	Wait     time.Duration // it is to be judged again after this, at the latest; 0: this is the last word
-	Bytes    bool          // and before that when it has said more
-	Rank     Rank
-	Why      error // of Meek, a [Refusal]
-	Observed error // it would have been meek for this
+	Wait     time.Duration // it is to be judged again after this, and when it has said more; 0: this is the last word
+	Why      error         // it may not wake, a [Refusal]; nil: it may
+	Observed error         // it would not have been let wake for this
 }
 
 // Asks reports whether a client is looked at for longer than a moment before it may wake.
@@ -162,7 +154,7 @@ func (g *Gate) Wake(from netip.Addr, b []byte, ended bool, waited time.Duration)
 	if j.Wait > 0 {
 		return j
 	}
-	if j.Rank == Meek && g.opts.Observe {
+	if j.Why != nil && g.opts.Observe {
 		j = Judgement{Observed: j.Why}
 	}
 	return j
@@ -170,14 +162,14 @@ func (g *Gate) Wake(from netip.Addr, b []byte, ended bool, waited time.Duration)
 
 func (g *Gate) wake(from netip.Addr, b []byte, ended bool, waited time.Duration) Judgement {
 	if !g.opts.Wake.Contains(from) {
-		return meek(WakeFrom, from.String()+" may not wake the target")
+		return refused(WakeFrom, from.String()+" may not wake the target")
 	}
 	said := g.said(b, ended, waited)
-	if said.Wait == 0 && said.Rank == Meek {
+	if said.Why != nil {
 		return said
 	}
 	if rest := g.opts.MinHold - waited; rest > 0 {
-		return Judgement{Wait: rest, Bytes: said.Wait > 0}
+		return Judgement{Wait: rest}
 	}
 	return said
 }
@@ -190,9 +182,9 @@ func (g *Gate) said(b []byte, ended bool, waited time.Duration) Judgement {
 	case g.opts.FirstBytes == 0:
 		return Judgement{}
 	case len(b) == 0 && late:
-		return meek(FirstBytes, fmt.Sprintf("it said nothing within %v", g.opts.FirstBytes))
+		return refused(FirstBytes, fmt.Sprintf("it said nothing within %v", g.opts.FirstBytes))
 	case len(b) == 0:
-		return Judgement{Wait: rest, Bytes: true}
+		return Judgement{Wait: rest}
 	case len(g.opts.Shapes) == 0:
 		return Judgement{}
 	}
@@ -201,13 +193,13 @@ func (g *Gate) said(b []byte, ended bool, waited time.Duration) Judgement {
 	case fits:
 		return Judgement{}
 	case more:
-		return Judgement{Wait: rest, Bytes: true}
+		return Judgement{Wait: rest}
 	}
-	return meek(WakeOn, "it says "+shape.Describe(b)+", which wakes nothing here")
+	return refused(WakeOn, "it says "+shape.Describe(b)+", which wakes nothing here")
 }
 
-func meek(gate, text string) Judgement {
-	return Judgement{Rank: Meek, Why: &Refusal{gate, text}}
+func refused(gate, text string) Judgement {
+	return Judgement{Why: &Refusal{gate, text}}
 }
 
 // Reload reads the files of the gate's lists again that have changed.

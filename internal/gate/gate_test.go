@@ -177,34 +177,35 @@ func TestWhoMayWake(t *testing.T) {
 		ended  bool
 		waited time.Duration
 		wait   time.Duration
-		rank   Rank
 		gate   string
 	}{
-		"no gate":              {Options{}, "192.0.2.1", "", false, 0, 0, Ordinary, ""},
-		"of the list":          {Options{Wake: networks(t, "192.0.2.1")}, "192.0.2.1", "", false, 0, 0, Ordinary, ""},
-		"not of the list":      {Options{Wake: networks(t, "192.0.2.1"), MinHold: s}, "192.0.2.2", "", false, 0, 0, Meek, WakeFrom},
-		"observed":             {Options{Wake: networks(t, "192.0.2.1"), Observe: true}, "192.0.2.2", "", false, 0, 0, Ordinary, WakeFrom},
-		"stays too short":      {Options{MinHold: s}, "192.0.2.1", "", false, s / 4, 3 * s / 4, Ordinary, ""},
-		"has stayed":           {Options{MinHold: s}, "192.0.2.1", "", false, s, 0, Ordinary, ""},
-		"says nothing yet":     {Options{FirstBytes: s}, "192.0.2.1", "", false, s / 2, s / 2, Ordinary, ""},
-		"has said nothing":     {Options{FirstBytes: s}, "192.0.2.1", "", false, s, 0, Meek, FirstBytes},
-		"ends without a word":  {Options{FirstBytes: s}, "192.0.2.1", "", true, 0, 0, Meek, FirstBytes},
-		"has said something":   {Options{FirstBytes: s}, "192.0.2.1", "x", false, 0, 0, Ordinary, ""},
-		"says a part":          {Options{Shapes: ssh}, "192.0.2.1", "SSH-2", false, s, 4 * s, Ordinary, ""},
-		"says what fits":       {Options{Shapes: ssh}, "192.0.2.1", "SSH-2.0-x\r\n", false, s, 0, Ordinary, ""},
-		"fits and must stay":   {Options{Shapes: ssh, MinHold: 2 * s}, "192.0.2.1", "SSH-2.0-x\r\n", false, s, s, Ordinary, ""},
-		"says the second":      {Options{Shapes: ssh}, "192.0.2.1", "GET /app/x HTTP/1.1\r\nHost: a\r\n\r\n", false, s, 0, Ordinary, ""},
-		"says something else":  {Options{Shapes: ssh, MinHold: 2 * s}, "192.0.2.1", "GET / HTTP/1.1\r\nHost: a\r\n\r\n", false, s, 0, Meek, WakeOn},
-		"never says the rest":  {Options{Shapes: ssh}, "192.0.2.1", "SSH-2", false, 5 * s, 0, Meek, WakeOn},
-		"ends before the rest": {Options{Shapes: ssh}, "192.0.2.1", "SSH-2", true, s, 0, Meek, WakeOn},
+		"no gate":              {Options{}, "192.0.2.1", "", false, 0, 0, ""},
+		"of the list":          {Options{Wake: networks(t, "192.0.2.1")}, "192.0.2.1", "", false, 0, 0, ""},
+		"not of the list":      {Options{Wake: networks(t, "192.0.2.1"), MinHold: s}, "192.0.2.2", "", false, 0, 0, WakeFrom},
+		"observed":             {Options{Wake: networks(t, "192.0.2.1"), Observe: true}, "192.0.2.2", "", false, 0, 0, WakeFrom},
+		"stays too short":      {Options{MinHold: s}, "192.0.2.1", "", false, s / 4, 3 * s / 4, ""},
+		"has stayed":           {Options{MinHold: s}, "192.0.2.1", "", false, s, 0, ""},
+		"says nothing yet":     {Options{FirstBytes: s}, "192.0.2.1", "", false, s / 2, s / 2, ""},
+		"has said nothing":     {Options{FirstBytes: s}, "192.0.2.1", "", false, s, 0, FirstBytes},
+		"ends without a word":  {Options{FirstBytes: s}, "192.0.2.1", "", true, 0, 0, FirstBytes},
+		"has said something":   {Options{FirstBytes: s}, "192.0.2.1", "x", false, 0, 0, ""},
+		"says a part":          {Options{Shapes: ssh}, "192.0.2.1", "SSH-2", false, s, 4 * s, ""},
+		"says what fits":       {Options{Shapes: ssh}, "192.0.2.1", "SSH-2.0-x\r\n", false, s, 0, ""},
+		"fits and must stay":   {Options{Shapes: ssh, MinHold: 2 * s}, "192.0.2.1", "SSH-2.0-x\r\n", false, s, s, ""},
+		"says the second":      {Options{Shapes: ssh}, "192.0.2.1", "GET /app/x HTTP/1.1\r\nHost: a\r\n\r\n", false, s, 0, ""},
+		"says something else":  {Options{Shapes: ssh, MinHold: 2 * s}, "192.0.2.1", "GET / HTTP/1.1\r\nHost: a\r\n\r\n", false, s, 0, WakeOn},
+		"never says the rest":  {Options{Shapes: ssh}, "192.0.2.1", "SSH-2", false, 5 * s, 0, WakeOn},
+		"ends before the rest": {Options{Shapes: ssh}, "192.0.2.1", "SSH-2", true, s, 0, WakeOn},
 	} {
 		j := New(c.opts).Wake(netip.MustParseAddr(c.from), []byte(c.said), c.ended, c.waited)
 		why := j.Why
 		if c.opts.Observe {
-			why = j.Observed
+			if why = j.Observed; j.Why != nil {
+				t.Errorf("%s: a gate that observes refuses: %v", name, j.Why)
+			}
 		}
 		r, _ := errors.AsType[*Refusal](why)
-		if j.Wait != c.wait || j.Rank != c.rank || (r != nil) != (c.gate != "") || r != nil && r.Gate != c.gate {
+		if j.Wait != c.wait || (r != nil) != (c.gate != "") || r != nil && r.Gate != c.gate {
 			t.Errorf("%s: %+v", name, j)
 		}
 	}

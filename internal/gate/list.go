@@ -90,19 +90,15 @@ func (l *List) build() {
 
 // reload reads the file if it has changed.
 func (f *listFile) reload() (changed bool, err error) {
-	file, err := os.Open(f.name)
-	if err == nil {
-		defer file.Close()
-		var info os.FileInfo
-		if info, err = file.Stat(); err == nil {
-			if info.Size() == f.size && info.ModTime().Equal(f.changed) {
-				return false, nil
-			}
-			f.size, f.changed = info.Size(), info.ModTime()
-			err = f.read(file, info)
-		}
-	} else {
+	info, err := os.Stat(f.name)
+	switch {
+	case err != nil:
 		f.size = -1 // should it come back, it is read
+	case info.Size() == f.size && info.ModTime().Equal(f.changed):
+		return false, nil
+	default:
+		f.size, f.changed = info.Size(), info.ModTime()
+		err = f.read(info)
 	}
 	if err == nil {
 		f.trouble = ""
@@ -115,10 +111,15 @@ func (f *listFile) reload() (changed bool, err error) {
 	return false, fmt.Errorf("reading a list of networks: %w", err)
 }
 
-func (f *listFile) read(file *os.File, info os.FileInfo) error {
-	if !info.Mode().IsRegular() {
+func (f *listFile) read(info os.FileInfo) error {
+	if !info.Mode().IsRegular() { // to open a pipe may take for ever
 		return fmt.Errorf("%s is no ordinary file", f.name)
 	}
+	file, err := os.Open(f.name)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
 	data, err := io.ReadAll(io.LimitReader(file, mostListBytes+1))
 	switch {
 	case err != nil:

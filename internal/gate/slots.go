@@ -1,8 +1,8 @@
 // Package gate decides who may connect, who may wake, and within what budget.
 //
 // A [Gate] belongs to a listener. It judges a client twice: when it comes (its network, and how often it comes), and, if its
-// target sleeps, before it may wake it (its network, how long it stays, what it says). Whoever may not wake is [Meek]: it may
-// use a target that others have woken. Every limit heals by itself.
+// target sleeps, before it may wake it (its network, how long it stays, what it says). Whoever may not wake may use a target
+// that others have woken. Every limit heals by itself.
 //
 // [Slots] are the budget of clients that may be served at once without using up the descriptors that hooks and probes need. A
 // client is counted at what it will cost once it is relayed, not at

@@ -76,7 +76,7 @@ func (l *Listener) connect(ctx context.Context, c *client, hold *target.Hold) er
 		if err := rest(ctx, attempt); err != nil {
 			return fmt.Errorf("%w; the last try: %w", err, c.trouble)
 		}
-		dialing, cancel := context.WithTimeout(context.WithValue(ctx, clientKey{}, c.from), dialTimeout)
+		dialing, cancel := context.WithTimeout(ctx, dialTimeout)
 		conn, err := c.lane.Dial(dialing, c.lane.address(hold))
 		cancel()
 		switch {

@@ -88,16 +88,16 @@ const mostTries = 4 // attempts at once
 // are with one loop, and none overtakes the answers to those who have waited: these were posted before it took its hold.
 func admit(m *doorman, fd int, from netip.AddrPort) {
 	plan := m.door.plan.Load()
-	if plan.slow() {
+	if plan.slow {
 		m.door.goroutine(fd, plan)
 		return
 	}
-	paced, to := plan.paced(), m.door.doormen[0]
+	paced, to := plan.paced, m.door.doormen[0]
 	if !paced {
 		to = m.door.on(m.loop.Quietest())
 	}
 	g := &guest{at: to, plan: plan, lane: plan.first(), fd: int32(fd), back: -1, from: from, arrived: m.loop.Clock()}
-	if plan.simple() {
+	if plan.simple {
 		g.held = g.lane.Target.TryHold(&g.hold)
 	}
 	to.loop.Claim(g.weight())
@@ -136,7 +136,7 @@ func (g *guest) enter() {
 	switch {
 	case g.at.door.accepting.Err() != nil:
 		g.refuse(context.Cause(g.at.door.accepting))
-	case !g.plan.simple():
+	case !g.plan.simple:
 		g.begin()
 	case !g.held:
 		g.tellWaits()

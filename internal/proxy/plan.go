@@ -1,8 +1,6 @@
 package proxy
 
 import (
-	"context"
-	"errors"
 	"net"
 	"net/netip"
 	"strconv"
@@ -24,6 +22,11 @@ type Plan struct {
 	Lanes     []*Lane    // by what the client says first: the first whose rule fits
 	Default   *Lane      // of whoever fits none; nil: it is refused
 	ProxyFrom *gate.List // who begins with a PROXY header, and is not served without; nil: nobody
+
+	// Every client asks these of the plan: they are derived once.
+	simple bool // everybody is served at once, on the one lane
+	paced  bool // the clients of a lane are kept apart
+	slow   bool // a lane's clients cannot be on the loops, which connect from TCP to TCP
 }
 
 // A Lane leads to a port of a target. What waits there to be released belongs to the lane: one that goes on in a new plan is
@@ -40,16 +43,15 @@ type Lane struct {
 	Exempt      *gate.List    // who wakes the target beyond its budget; nil: nobody
 	Seats       *gate.Seats   // of all who are served at the target at once; nil: no limit
 	SendProxy   proxyproto.Version
-	// Transparent says that Dial binds the client's address, see [ClientOf]: then no goroutine is saved.
-	Transparent bool
 	// Direct returns where to connect to for an address, if that needs no name to be resolved; else the zero AddrPort.
 	Direct func(address string) (netip.AddrPort, error)
 
 	pace pace
 }
 
-// fill puts defaults where nothing is said.
+// fill puts defaults where nothing is said, and derives what the plan is.
 func (p *Plan) fill() {
+	p.simple = p.Gate == nil && len(p.Lanes) == 0 && p.ProxyFrom == nil && p.Default.Seats == nil && p.Default.Exempt == nil
 	for _, lane := range p.all() {
 		if lane.Patience == 0 {
 			lane.Patience = 15 * time.Minute
@@ -60,6 +62,8 @@ func (p *Plan) fill() {
 		if lane.pace.rate != lane.ReleaseRate { // once: another plan may have it already
 			lane.pace.rate = lane.ReleaseRate
 		}
+		p.paced = p.paced || lane.ReleaseRate > 0
+		p.slow = p.slow || lane.Socket != ""
 	}
 }
 
@@ -77,31 +81,6 @@ func (p *Plan) first() *Lane {
 		return p.Default
 	}
 	return p.Lanes[0]
-}
-
-// simple says that every client is served at once, on the one lane.
-func (p *Plan) simple() bool {
-	return p.Gate == nil && len(p.Lanes) == 0 && p.ProxyFrom == nil && p.Default.Seats == nil && p.Default.Exempt == nil
-}
-
-// paced says that the clients of a lane are kept apart.
-func (p *Plan) paced() bool {
-	for _, lane := range p.all() {
-		if lane.ReleaseRate > 0 {
-			return true
-		}
-	}
-	return false
-}
-
-// slow says that a lane's clients cannot be on the loops, which connect from TCP to TCP, from our own address.
-func (p *Plan) slow() bool {
-	for _, lane := range p.all() {
-		if lane.Socket != "" || lane.Transparent {
-			return true
-		}
-	}
-	return false
 }
 
 // choose returns the lane of a client that has said b so far, and will say no more if that is all. While a lane may yet fit, and
@@ -135,10 +114,10 @@ func (lane *Lane) address(h *target.Hold) string {
 }
 
 // takeConn returns the connection that proved the target ready, if the hold has one and it leads to where this lane's
-// clients want to go, from where they come. It is closed if it does not.
+// clients want to go. It is closed if it does not.
 func (lane *Lane) takeConn(h *target.Hold) net.Conn {
 	conn := h.TakeConn()
-	if conn != nil && (lane.Port != 0 || lane.Socket != "" || lane.Transparent) {
+	if conn != nil && (lane.Port != 0 || lane.Socket != "") {
 		_ = conn.Close()
 		return nil
 	}
@@ -173,14 +152,12 @@ func (b *Blame) due() bool {
 	return int64(now) >= next && b.next.CompareAndSwap(next, int64(now+blamePause))
 }
 
-// errNoLane is why a client is refused whom no route fits.
-var errNoLane = errors.New("what it says fits no route of this listener")
-
-// errCrowd is why a client is refused that a gate still looks at, when too many others have come after it.
-var errCrowd = &gate.Refusal{Gate: "crowd", Text: "too many clients have not said yet what they want, and this one came first"}
-
-// errHeader is why a client is refused whose PROXY header does not come.
-var errHeader = errors.New("its PROXY header did not come in time")
+// Why a client is refused before it counts, beside what the gate says.
+var (
+	errNoLane = &gate.Refusal{Gate: gate.Routes, Text: "what it says fits no route of this listener"}
+	errHeader = &gate.Refusal{Gate: gate.ProxyHeader, Text: "its PROXY header did not come in time"}
+	errCrowd  = &gate.Refusal{Gate: gate.Crowd, Text: "too many clients have not said yet what they want, and this one came first"}
+)
 
 const (
 	headerTime  = 5 * time.Second // for a PROXY header
@@ -188,24 +165,6 @@ const (
 	checkTime   = 5 * time.Second // for the request of a health checker
 	lookBeat    = 10 * time.Millisecond
 )
-
-// rank is what a judgement allows, in the target's words.
-func rank(r gate.Rank) target.Rank {
-	switch r {
-	case gate.Meek:
-		return target.Meek
-	}
-	return target.Ordinary
-}
-
-// clientKey is under which a dial finds the address of the client.
-type clientKey struct{}
-
-// ClientOf returns the address of the client for whom a [Dialer] is to dial, if it is known.
-func ClientOf(ctx context.Context) (netip.AddrPort, bool) {
-	from, ok := ctx.Value(clientKey{}).(netip.AddrPort)
-	return from, ok && from.IsValid()
-}
 
 // response is what a health checker gets over HTTP. It says nothing but the state.
 func response(st target.Status) []byte {

@@ -95,7 +95,7 @@ func (s *screening) readHeader(b []byte, all bool, waited time.Duration) step {
 	case errors.Is(err, proxyproto.ErrMore):
 		return step{err: errHeader}
 	case err != nil:
-		return step{err: err}
+		return step{err: &gate.Refusal{Gate: gate.ProxyHeader, Text: err.Error()}}
 	}
 	s.header, s.since = false, waited
 	if !src.Local {
@@ -114,8 +114,11 @@ func (s *screening) wake(st step, b []byte, all bool, waited time.Duration) step
 	if j.Observed != nil {
 		st.observed = j.Observed
 	}
-	st.ask = &target.Wish{Rank: rank(j.Rank), Why: j.Why}
-	if st.ask.Rank == target.Ordinary && s.lane.Exempt != nil && s.lane.Exempt.Contains(s.from.Addr()) {
+	st.ask = &target.Wish{Why: j.Why}
+	switch {
+	case j.Why != nil:
+		st.ask.Rank = target.Meek
+	case s.lane.Exempt != nil && s.lane.Exempt.Contains(s.from.Addr()):
 		st.ask.Rank = target.Exempt
 	}
 	return st

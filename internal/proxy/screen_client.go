@@ -29,9 +29,9 @@ func (c *client) admit(ctx context.Context) (admission, error) {
 	if s == nil {
 		return admission{}, nil
 	}
-	hold := &target.Hold{}
+	hold, buffer := &target.Hold{}, make([]byte, shape.Most)
 	for {
-		b, err := c.said(ctx, s)
+		b, err := c.said(ctx, s, buffer)
 		if err != nil {
 			return admission{}, err
 		}
@@ -50,8 +50,10 @@ func (c *client) admit(ctx context.Context) (admission, error) {
 				return admission{}, fmt.Errorf("taking the PROXY header: %w", err)
 			}
 		case st.wait > 0:
-			if err := pause(ctx, min(st.wait, lookBeat)); err != nil {
-				return admission{}, err
+			select {
+			case <-time.After(min(st.wait, lookBeat)):
+			case <-ctx.Done():
+				return admission{}, context.Cause(ctx)
 			}
 		case st.err != nil:
 			return admission{}, st.err
@@ -65,19 +67,8 @@ func (c *client) admit(ctx context.Context) (admission, error) {
 	}
 }
 
-// pause waits for d, or for the end of ctx.
-func pause(ctx context.Context, d time.Duration) error {
-	select {
-	case <-time.After(d):
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
 // said returns what the client has said so far. One that has gone is told of, though nobody wants to know what it says.
-func (c *client) said(ctx context.Context, s *screening) ([]byte, error) {
-	b := make([]byte, shape.Most)
+func (c *client) said(ctx context.Context, s *screening, b []byte) ([]byte, error) {
 	_ = c.conn.SetReadDeadline(time.Now().Add(time.Millisecond)) // of a connection that is closed the next call tells
 	n, err := peek.First(c.conn, b)
 	_ = c.conn.SetReadDeadline(time.Time{})
@@ -99,7 +90,7 @@ func (c *client) acquire(ctx context.Context, a admission) (*target.Hold, error)
 	if a.hold != nil {
 		return a.hold, nil
 	}
-	if st := c.lane.Target.Status(); st.State != target.Ready { // for the log only: nothing is decided by it
+	if st := c.lane.Target.Status(); st.State != target.Ready && a.wish.Rank != target.Meek { // for the log only: nothing is decided by it
 		c.emit(event.Event{Kind: event.ClientWaits, Cause: "target is " + st.State.String()})
 	}
 	a.wish.Cause = c.cause

@@ -13,6 +13,7 @@ import (
 	"github.com/rouse-proxy/rouse/internal/loop"
 	"github.com/rouse-proxy/rouse/internal/peek"
 	"github.com/rouse-proxy/rouse/internal/shape"
+	"github.com/rouse-proxy/rouse/internal/target"
 )
 
 // stageShare is which part of the slots those may have who are screened: the others are for whoever is known to be wanted.
@@ -136,7 +137,9 @@ func (g *guest) follow(st step) (done bool) {
 	case st.ask != nil:
 		g.passed()
 		g.hold.Rank, g.wait.why = st.ask.Rank, st.ask.Why
-		g.tellWaits()
+		if st.ask.Rank != target.Meek { // it may be refused at once, and then that is told
+			g.tellWaits()
+		}
 		g.ask()
 	}
 	return true

@@ -63,6 +63,7 @@ type rules struct {
 	sink           func(event.Event)
 	wrap           func(Waker) Waker
 	early          func(*village) // comes before the door is open
+	gate           *gate.Gate
 }
 
 func settle(t *testing.T, s *server, r rules) *village {
@@ -98,6 +99,10 @@ func settle(t *testing.T, s *server, r rules) *village {
 	}
 	if r.goroutines {
 		opts.Loops = nil
+	}
+	if r.gate != nil {
+		opts.Plan = opts.plan()
+		opts.Plan.Gate = r.gate
 	}
 	v.live(New(opts))
 	return v

@@ -44,18 +44,17 @@ var (
 // A Hello is what a client has said. What it has not said, or not in letters that names have, is zero.
 type Hello struct {
 	Kind      Kind
-	Name      string   // tls: server name; http: host; minecraft: host. Lower case, without port and without a dot at its end
-	ALPN      []string // tls: protocols that it offers
-	Method    string   // http
-	Path      string   // http, without the query; minecraft: empty
-	UserAgent string   // http
-	Database  string   // postgres; that of the user's name if none is said, as the server has it
-	User      string   // postgres, mqtt; rdp: the cookie mstshash
-	Login     bool     // minecraft: it wants to play, not to see the status
-	Encrypt   bool     // postgres: it wants to encrypt first, and says the rest only then
-	Cancel    bool     // postgres: it cancels a query of another connection
-	Client    string   // mqtt: client id; ssh: software
-	Command   string   // redis: the first command, in capitals
+	Name      string // tls: server name; http: host; minecraft: host. Lower case, without port and without a dot at its end
+	Method    string // http
+	Path      string // http, without the query; minecraft: empty
+	UserAgent string // http
+	Database  string // postgres; that of the user's name if none is said, as the server has it
+	User      string // postgres, mqtt; rdp: the cookie mstshash
+	Login     bool   // minecraft: it wants to play, not to see the status
+	Encrypt   bool   // postgres: it wants to encrypt first, and says the rest only then
+	Cancel    bool   // postgres: it cancels a query of another connection
+	Client    string // mqtt: client id; ssh: software
+	Command   string // redis: the first command, in capitals
 }
 
 // Read says what the bytes are if they are of this kind.

@@ -9,7 +9,6 @@ const (
 	clientHello     = 1
 	mostRecord      = 1 << 14 // RFC 8446, 5.1
 	extName         = 0
-	extALPN         = 16
 )
 
 // readTLS reads a ClientHello, which may come in several records.
@@ -100,19 +99,6 @@ func (h *Hello) extension(kind uint16, data cryptobyte.String) bool {
 			}
 			if of == 0 {
 				h.Name = name(string(value))
-			}
-		}
-	case extALPN:
-		if !data.ReadUint16LengthPrefixed(&list) || !data.Empty() {
-			return false
-		}
-		for !list.Empty() && len(h.ALPN) < 16 {
-			var value cryptobyte.String
-			if !list.ReadUint8LengthPrefixed(&value) {
-				return false
-			}
-			if said := text(string(value)); said != "" {
-				h.ALPN = append(h.ALPN, said)
 			}
 		}
 	}

@@ -25,6 +25,11 @@ var ErrAsleep = errors.New("the target sleeps")
 type Budget interface {
 	// Spent says why the target may not be started now, and until when; nil if it may.
 	Spent(now time.Time) error
+	Account
+}
+
+// An Account is told what is spent.
+type Account interface {
 	// Begun counts a start.
 	Begun(now time.Time)
 	// Awake says whether the target may run from now on.

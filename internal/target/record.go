@@ -21,6 +21,9 @@ func (s *supervisor) load() {
 	if damaged, ok := errors.AsType[*state.DamagedError](err); ok && damaged.Aside != "" {
 		s.recorder.put(record, true) // the file is gone: the next run must not take this for a target that is new
 	}
+	if s.opts.Budget != nil {
+		s.opts.Budget.Awake(record.MayRun, time.Now())
+	}
 	if record.MayRun && !record.InUse && err == nil {
 		s.unused = latest(record.LastUsed, record.Since) // a crash does not lengthen a cooldown
 	}

@@ -49,8 +49,8 @@ func TestAScanStormBuysNothing(t *testing.T) {
 				bought -= wakes
 			}
 			said := l.out.count() - lines
-			t.Logf("%d connections; %d starts beside %d of the allowed client; %d KiB more memory; %d lines of log; a wake took %v, and %v in the storm",
-				connections, bought, wakes, grown, said, calm, stormy)
+			t.Logf("%d connections bought %d starts; %d KiB more memory; %d lines of log; the allowed client was served after %v, and after %v in the storm",
+				connections, bought, grown, said, calm, stormy)
 			if connections < stormRate*int(stormTime.Seconds())/4 {
 				t.Errorf("the storm had only %d connections: this machine is too busy to tell", connections)
 			}

@@ -124,7 +124,11 @@ func spoilState(_ context.Context, t *Town, a Act) (func() error, error) {
 		return nil, err
 	}
 	for _, path := range files {
-		if filepath.Base(path) == filler {
+		info, err := os.Lstat(path)
+		if err != nil {
+			return nil, err
+		}
+		if filepath.Base(path) == filler || !info.Mode().IsRegular() { // the control socket has nothing in it
 			continue
 		}
 		if err := spoil(path, a.Amount); err != nil {
