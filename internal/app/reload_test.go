@@ -230,7 +230,7 @@ func TestAReloadThatFailsChangesNothing(t *testing.T) {
 		}
 		h.served(h.from("127.0.0.1", 0), "web", "after")
 	}
-	await(t, func() bool { return h.app.Status("web").Held == 0 })
+	await(t, func() bool { return !h.app.Status("web").StopAt.IsZero() })
 	if st := h.app.Status("web"); st.State != target.Ready || st.Epoch != 1 || time.Until(st.StopAt) < 30*time.Minute { // the cooldown is the old one
 		t.Errorf("%+v", st)
 	}

@@ -77,6 +77,7 @@ func (l *Listener) connect(ctx context.Context, c *client, hold *target.Hold) er
 			return fmt.Errorf("%w; the last try: %w", err, c.trouble)
 		}
 		dialing, cancel := context.WithTimeout(ctx, dialTimeout)
+		hold.Refresh()
 		conn, err := c.lane.Dial(dialing, c.lane.address(hold))
 		cancel()
 		switch {

@@ -27,6 +27,7 @@ func (g *guest) dial() {
 	if conn := g.lane.takeConn(&g.hold); conn != nil && g.takeOver(conn) == nil {
 		return
 	}
+	g.hold.Refresh()
 	address := g.address()
 	to, err := g.lane.Direct(address)
 	switch {

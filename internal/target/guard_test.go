@@ -115,3 +115,24 @@ func TestStartWaitsForASlowDisk(t *testing.T) {
 		s.expect(Ready, 1, 0)
 	})
 }
+
+// One whose client waits for its turn to dial, while the target dies and is started again somewhere else, goes there.
+func TestAHoldThatWasKeptLearnsWhereTheTargetIsNow(t *testing.T) {
+	bubble(t, func(t *testing.T, m *machineRoom) {
+		m.address = "10.0.0.7"
+		s := m.open()
+		defer s.close()
+		kept, other := s.acquire(), s.acquire()
+		m.power(false)
+		m.address = "10.0.0.8"
+		if err := other.Suspect(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		kept.Refresh()
+		if kept.Address() != "10.0.0.8:80" || kept.Epoch() != 2 {
+			t.Errorf("it would be dialled at %s in epoch %d", kept.Address(), kept.Epoch())
+		}
+		kept.Release()
+		other.Release()
+	})
+}

@@ -89,6 +89,10 @@ func (h *Hold) Withdraw() {
 // Address returns where the target is to be dialled, HOST:PORT.
 func (h *Hold) Address() string { return h.grant.address }
 
+// Refresh takes over what those learn who are let in now. A hold that was kept without a connection, while its client waited for
+// its turn, may be of a run that has ended since: the target may have been started again, somewhere else.
+func (h *Hold) Refresh() { h.grant = h.target.grant.Load() }
+
 // Epoch returns the number of the run that the hold belongs to.
 func (h *Hold) Epoch() uint64 { return h.grant.epoch }
 

@@ -39,6 +39,7 @@ var mutations = []mutation{
 	{guard: "the first to come does not tell the supervisor", file: "internal/target/door.go", old: "			if countOf(old) == 0 {\n				d.tell()\n			}\n", new: "", catcher: "TestCrashWithFastHoldsOnlyGivesAFullCooldown"},
 	{guard: "a hold is given back twice", file: "internal/target/hold.go", old: "	h.held = false\n", new: "", catcher: "TestAskWakesAndIsAnswered"},
 	{guard: "a withdrawn wait is not told", file: "internal/target/hold.go", old: "	h.target.mail.put(request{step: stepAbandoned, hold: h}) // an ended", new: "	// an ended", catcher: "TestWithdrawnWaitIsAnsweredOnce"},
+	{guard: "a hold that was kept leads to where the target was", file: "internal/target/hold.go", old: "h.grant = h.target.grant.Load() }", new: "}", catcher: "TestAHoldThatWasKeptLearnsWhereTheTargetIsNow"},
 
 	// The supervisor that does.
 	{guard: "the count may rise behind the machine's back", file: "internal/target/supervisor.go", old: "in.held, in.used = s.door.shut()", new: "in.held, in.used = s.door.look()", catcher: "TestSuspendedMachineDoesNotLengthenACooldown"},
