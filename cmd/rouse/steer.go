@@ -213,6 +213,9 @@ func remarks(t admin.Target) string {
 	if t.Leaving {
 		all = append(all, "no longer configured")
 	}
+	if t.Busy {
+		all = append(all, "busy, and asked again then")
+	}
 	if !t.Hold.IsZero() {
 		text := "held until " + t.Hold.Format("Jan 2, 15:04")
 		if t.Why != "" {

@@ -49,6 +49,7 @@ type Target struct {
 	Held    int       `json:"held"`
 	Waiting int       `json:"waiting"`
 	StopAt  time.Time `json:"stop_at,omitzero"`
+	Busy    bool      `json:"busy,omitempty"`      // so it is not stopped yet, and asked again at StopAt
 	Hold    time.Time `json:"hold_until,omitzero"` // by hand
 	Why     string    `json:"hold_why,omitempty"`
 	Leaving bool      `json:"leaving,omitempty"` // it is no longer configured

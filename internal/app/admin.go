@@ -48,7 +48,7 @@ func (s steered) Targets() []admin.Target {
 		st, h := p.target.Status(), p.hand.holdOf()
 		t := admin.Target{
 			Name: name, Groups: p.config().Groups, State: st.State.String(), Since: st.Since, Address: st.Address, Held: st.Held, Waiting: st.Waiting,
-			StopAt: st.StopAt, Hold: h.Until, Why: h.Why, Leaving: leaving[name],
+			StopAt: st.StopAt, Busy: st.Busy, Hold: h.Until, Why: h.Why, Leaving: leaving[name],
 		}
 		if st.Err != nil {
 			t.Error = st.Err.Error()

@@ -32,7 +32,9 @@ func (a *App) openEvents(opts Options) error {
 func (a *App) openTrace(version string) error {
 	settings := map[string]trace.Settings{}
 	for _, t := range a.cfg.Targets {
-		settings[t.Name] = trace.Settings{Cooldown: t.Cooldown, StartTimeout: t.StartTimeout, StopTimeout: t.StopTimeout}
+		settings[t.Name] = trace.Settings{
+			Cooldown: t.Cooldown, StartTimeout: t.StartTimeout, StopTimeout: t.StopTimeout, LongestIdle: max(t.MinUptime, t.Busy.Every),
+		}
 	}
 	var err error
 	if a.trace, err = trace.Open(a.cfg.Trace, trace.Options{Version: version, Settings: settings, Logger: a.logger}); err != nil {

@@ -3,11 +3,9 @@ package app
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
-	osexec "os/exec"
 	"sync"
 	"time"
 
@@ -54,9 +52,10 @@ func (p *part) config() config.Target {
 type gear struct {
 	driver *exec.Driver
 	prober *probe.Prober
-	always *schedule.Schedule // when it is kept awake
-	never  *schedule.Schedule // when nobody wakes it
-	exempt *gate.List         // of its budget; nil: nobody
+	busy   func(context.Context, driver.Op) (bool, error) // nil: nobody is asked
+	always *schedule.Schedule                             // when it is kept awake
+	never  *schedule.Schedule                             // when nobody wakes it
+	exempt *gate.List                                     // of its budget; nil: nobody
 }
 
 // newPart builds the target that t describes.
@@ -81,7 +80,7 @@ func (a *App) newGear(p *part, t config.Target) (*gear, error) {
 	g := &gear{}
 	var err error
 	g.driver, err = exec.New(exec.Options{
-		Target: t.Name, Start: t.Hooks.Start, Stop: t.Hooks.Stop, Status: t.Hooks.Status, Ready: t.Probe.Command,
+		Target: t.Name, Start: t.Hooks.Start, Stop: t.Hooks.Stop, Status: t.Hooks.Status, Ready: t.Probe.Command, Busy: t.Busy.Command,
 		Dir: a.store.Path(), Stem: state.Stem(t.Name), Env: environment(t.Hooks.Env), Logger: a.logger,
 		Told: func(r exec.HookRun) { a.tellHook(t.Name, r) },
 	})
@@ -93,12 +92,9 @@ func (a *App) newGear(p *part, t config.Target) (*gear, error) {
 			a.logger.Warn("a variable that hooks are to get is not set", "target", t.Name, "variable", v.Name)
 		}
 	}
-	g.prober, err = probe.New(probe.Options{
-		Kind: string(t.Probe.Kind), Path: t.Probe.Path, Expect: t.Probe.Expect, Settle: t.Probe.Settle, Allow: a.allow,
-		Command: func(ctx context.Context, address string) error {
-			return verdict(g.driver.Ready(ctx, driver.Op{Epoch: p.target.Status().Epoch, Reason: "probe", Address: address}))
-		},
-	})
+	if g.prober, err = a.prober(p, t, g); err == nil {
+		g.busy, err = a.busy(t, g)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("target %q: %w", t.Name, err)
 	}
@@ -122,6 +118,8 @@ func (a *App) settings(p *part, t config.Target, g *gear) target.Options {
 	opts := target.Options{
 		Name: t.Name, Address: t.Backend.Address(), Driver: g.driver.Driver(), Prober: g.prober, Store: a.store,
 		Cooldown: t.Cooldown, StartTimeout: t.StartTimeout, StopTimeout: t.StopTimeout, Look: cmp.Or(t.Recheck, -1), MinUptime: t.MinUptime,
+		LongestPause: t.Retry.LongestPause, Backoff: t.Retry.Pause, RefuseAfter: refuseAfter(t.Retry), CrashLoop: target.CrashLoop(t.CrashLoop),
+		Veto:   target.Veto{Ask: g.busy, Every: t.Busy.Every, AtMost: t.Busy.AtMost},
 		Budget: p.budget, NeverWake: func() error { return shut(g.never) }, Rested: p.needs.release, Events: a.events, Logger: a.logger,
 	}
 	if len(t.Needs) > 0 {
@@ -151,16 +149,6 @@ func environment(vars []config.Variable) []string {
 		entries = append(entries, v.Entry())
 	}
 	return entries
-}
-
-// verdict tells a readiness command that has said no, or has not answered in time,
-// from one that could not be run.
-func verdict(err error) error {
-	_, exited := errors.AsType[*osexec.ExitError](err)
-	if err == nil || exited || errors.Is(err, context.DeadlineExceeded) {
-		return err
-	}
-	return fmt.Errorf("%w: %w", probe.ErrCannotAsk, err)
 }
 
 // start gives the part its life within ctx.
@@ -268,6 +256,7 @@ func eachHook(cfg *config.Config, f func(path, program string)) {
 			{"hooks.stop", t.Hooks.Stop},
 			{"hooks.status", t.Hooks.Status},
 			{"probe.command", t.Probe.Command},
+			{"busy.command", t.Busy.Command},
 		} {
 			if len(h.argv) > 0 {
 				f(fmt.Sprintf("targets[%d].%s", i, h.path), h.argv[0])

@@ -10,7 +10,6 @@ import (
 	"github.com/rouse-proxy/rouse/internal/config"
 	"github.com/rouse-proxy/rouse/internal/gate"
 	"github.com/rouse-proxy/rouse/internal/proxy"
-	"github.com/rouse-proxy/rouse/internal/proxyproto"
 	"github.com/rouse-proxy/rouse/internal/shape"
 )
 
@@ -53,12 +52,7 @@ func (a *App) lane(r config.Route, to config.To, p *part) *proxy.Lane {
 	if lane.Socket == "" && lane.Port == 0 {
 		lane.Socket = p.cfg.Backend.Socket
 	}
-	switch r.SendProxy {
-	case "v1":
-		lane.SendProxy = proxyproto.V1
-	case "v2":
-		lane.SendProxy = proxyproto.V2
-	}
+	lane.SendProxy = versionOf(r.SendProxy)
 	return lane
 }
 

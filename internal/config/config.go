@@ -67,6 +67,10 @@ type Target struct {
 	NeverWake      []Window      // when no client wakes it
 	Groups         []string      // names under which it may be spoken of together with others
 	Budget         Budget
+	NoTraffic      time.Duration // without a byte on any connection, after which all are closed; 0: never
+	Busy           Busy
+	Retry          Retry
+	CrashLoop      CrashLoop
 }
 
 // A Window is a time that comes again and again.
@@ -125,7 +129,9 @@ type ProbeKind string
 // The kinds of probe.
 const (
 	ProbeTCP    ProbeKind = "tcp"    // it accepts a connection and keeps it
-	ProbeHTTP   ProbeKind = "http"   // it answers a GET of Path with a success or a redirect
+	ProbeHTTP   ProbeKind = "http"   // it answers a GET of Path with one of Status
+	ProbeHTTPS  ProbeKind = "https"  // likewise, over TLS
+	ProbeTLS    ProbeKind = "tls"    // it shakes hands
 	ProbeBanner ProbeKind = "banner" // it speaks first, beginning with Expect
 	ProbeExec   ProbeKind = "exec"   // Command exits with 0
 )
@@ -133,10 +139,47 @@ const (
 // A Probe says when a target is ready. Only the fields of its kind are set.
 type Probe struct {
 	Kind    ProbeKind
-	Path    string        // http: of the request, with any query
+	Path    string        // http, https: of the request, with any query
+	Status  []StatusRange // http, https: of the answer; none: 200 to 399
 	Expect  string        // banner: what it must begin with; empty: any byte will do
 	Command []string      // exec: path of a program and its arguments
-	Settle  time.Duration // how long a fresh connection must stay open to count
+
+	ServerName string // tls, https: that is asked for; empty: the host of the backend, if it is a name
+	Verify     bool   // tls, https: whether the certificate must be trusted
+
+	Settle   time.Duration // tcp: how long a fresh connection must stay open to count; else: after which it is asked again
+	Interval time.Duration // between attempts; 0: rouse's own rhythm
+	Timeout  time.Duration // of an attempt; 0: by the kind
+
+	SendProxy string // v1 or v2: the header that all clients of its port come with, so that the probe has to as well; empty: none
+}
+
+// A StatusRange is a row of HTTP status codes.
+type StatusRange struct{ First, Last int }
+
+// A Busy says who may put off a stop. Without Command and Path nobody may.
+type Busy struct {
+	Command []string      // of which an exit with 0 says busy
+	Path    string        // of a GET, of which a success says busy
+	Every   time.Duration // until it is asked again
+	Timeout time.Duration // of one answer
+	AtMost  time.Duration // for which a stop is put off
+}
+
+// asks says whether there is anybody to ask.
+func (b Busy) asks() bool { return len(b.Command) > 0 || b.Path != "" }
+
+// A Retry says how a start or stop that failed is tried again. The zero value stands for the defaults.
+type Retry struct {
+	Pause        time.Duration // after the first failure; it doubles
+	LongestPause time.Duration
+	RefuseAfter  int // failed starts in a row through which clients are held
+}
+
+// A CrashLoop says when a target dies too often to be woken. Without Deaths it never does.
+type CrashLoop struct {
+	Deaths        int
+	Within, Pause time.Duration
 }
 
 // A Route leads from a listener to a target, or to several by what the client says.

@@ -143,6 +143,15 @@ var (
 	limitSpan   = span{least: time.Second, most: day, mostName: "a day", example: "1m", zero: "is no time"}
 	windowSpan  = span{least: time.Minute, most: 30 * day, mostName: "30 days", example: "10h", zero: "is no time"}
 	settleSpan  = span{most: time.Minute, mostName: "a minute", example: "50ms, or 0 to count a connection at once"}
+
+	intervalSpan = span{least: 10 * time.Millisecond, most: time.Hour, mostName: "an hour", example: "5s", zero: "is no pause at all"}
+	attemptSpan  = span{least: 10 * time.Millisecond, most: 10 * time.Minute, mostName: "10 minutes", example: "5s", zero: "leaves no time for an answer"}
+	everySpan    = span{least: time.Second, most: day, mostName: "a day", example: "1m", zero: "would ask without a pause"}
+	atMostSpan   = span{least: time.Second, most: 30 * day, mostName: "30 days", example: "4h", zero: "would put nothing off",
+		zeroHint: "leave busy: out, or write a duration such as 4h"}
+	pauseSpan   = span{least: 10 * time.Millisecond, most: day, mostName: "a day", example: "5s", zero: "would try again without a pause"}
+	loopSpan    = span{least: time.Second, most: day, mostName: "a day", example: "10m", zero: "is no time"}
+	trafficSpan = span{least: time.Second, most: 30 * day, mostName: "30 days", example: "20m, or 0 to close none"}
 )
 
 // check returns what is wrong with d, which the message shows as shown.

@@ -46,8 +46,8 @@ type TargetEntry struct {
 	Backends NamedPorts `yaml:"backends"`
 	// The programs that start and stop the target.
 	Hooks HooksEntry `yaml:"hooks" missing:"write start: and stop: below it, each with the path of a program"`
-	// How the target shows that it is ready. One value is written as the flag `--probe` has it: `tcp`, `http:/path`,
-	// `banner`, `banner:PREFIX` or `exec:PATH`. The long form has the keys below.
+	// How the target shows that it is ready. One value is written as the flag `--probe` has it: `tcp`, `http:/path`, `https:/path`,
+	// `tls`, `tls:NAME`, `banner`, `banner:PREFIX` or `exec:PATH`. The long form has the keys below.
 	Probe ProbeEntry `yaml:"probe" default:"tcp"`
 	// Stop the target after this long without a client.
 	Cooldown Duration `yaml:"cooldown" default:"30m"`
@@ -75,6 +75,52 @@ type TargetEntry struct {
 	Needs Names `yaml:"needs" example:"[nas]"`
 	// Names under which several targets are spoken of together, as in `rouse hold lab`.
 	Groups Names `yaml:"groups" example:"[lab]"`
+	// Once no connection has carried a byte for this long, either way, all of them are closed, and the cooldown begins. 0 never
+	// closes any: a client counts for as long as it is connected.
+	NoTraffic Duration `yaml:"no-traffic" default:"0" example:"20m"`
+	// What may say that the target is busy although nobody is connected: it is then not stopped yet.
+	Busy BusyEntry `yaml:"busy"`
+	// How a start or a stop that has failed is tried again.
+	Retry RetryEntry `yaml:"retry"`
+	// When a target that keeps dying is not woken for a while.
+	CrashLoop CrashLoopEntry `yaml:"crash-loop"`
+}
+
+// A BusyEntry is a veto. It is asked when the cooldown is over, before the target is stopped.
+type BusyEntry struct {
+	// Program that says whether the target is busy, with any arguments: it exits with 0 if so, and with 1 or 3 if not. Any other
+	// end says nothing, and counts as busy.
+	Command Command `yaml:"command" example:"[/etc/rouse/backup-runs.sh]"`
+	// In place of a program: path of a GET request to the target. It is busy if the answer is a success (200 to 299), and not with any
+	// other answer, or if nobody listens. No answer in time counts as busy.
+	HTTP Plain `yaml:"http" example:"/jobs/running"`
+	// How long until it is asked again.
+	Every Duration `yaml:"every" default:"1m"`
+	// How long an answer may take.
+	Timeout Duration `yaml:"timeout" default:"10s"`
+	// For how long the stop may be put off, all in all. Then it is not asked any more.
+	AtMost Duration `yaml:"at-most" default:"4h"`
+}
+
+// A RetryEntry says how what has failed is tried again.
+type RetryEntry struct {
+	// How long rouse waits after the first failure of a start or a stop. It doubles with each one that follows.
+	Pause Duration `yaml:"pause" default:"1s"`
+	// The longest that it becomes.
+	LongestPause Duration `yaml:"longest-pause" default:"128s"`
+	// How many starts in a row may fail while new clients are held through the pauses. After that a new client is refused until the
+	// pause is over. Starts are tried again, then, for the next one who comes.
+	RefuseAfter Number `yaml:"refuse-after" default:"3"`
+}
+
+// A CrashLoopEntry says when a target dies too often. A death is that it was ready, and is found not to be, without a stop of rouse's.
+type CrashLoopEntry struct {
+	// How many deaths are too many. 0 counts none.
+	Deaths Number `yaml:"deaths" default:"0" example:"3"`
+	// In which time.
+	Within Duration `yaml:"within" default:"10m"`
+	// For how long it is then not woken, counted from the last death. A hold by hand wakes it all the same.
+	Pause Duration `yaml:"pause" default:"15m"`
 }
 
 // A BudgetEntry bounds what may be spent on waking one target. It never stops a target: it keeps it from being woken.
@@ -123,19 +169,30 @@ type HooksEntry struct {
 
 // A ProbeEntry is the long form of a probe.
 type ProbeEntry struct {
-	// The way to ask: `tcp` (it accepts a connection and keeps it), `http` (it answers a GET of `path` with a success or a
-	// redirect), `banner` (it speaks first, beginning with `expect`) or `exec` (`command` exits with 0).
-	Kind Word `yaml:"kind" missing:"write tcp, http, banner or exec" words:"tcp http banner exec"`
-	// http: path of the request, with any query. Without it: `/`.
+	// The way to ask: `tcp` (it accepts a connection and keeps it), `http` or `https` (it answers a GET of `path` with one of
+	// `status`), `tls` (it shakes hands), `banner` (it speaks first, beginning with `expect`) or `exec` (`command` exits with 0).
+	Kind Word `yaml:"kind" missing:"write tcp, http, https, tls, banner or exec" words:"tcp http https tls banner exec"`
+	// http, https: path of the request, with any query. Without it: `/`.
 	Path Plain `yaml:"path" example:"/healthz"`
+	// http, https: the status codes that show it to be ready, alone or as `FIRST-LAST`. Without it: 200-399, a success or a redirect.
+	Status Names `yaml:"status" example:"[200, 401]"`
+	// tls, https: the name that it is asked for (SNI). Without it: the target's host, if that is a name.
+	ServerName Host `yaml:"server-name" example:"shop.example.org"`
+	// tls, https: whether its certificate must be one that this machine trusts, for that name.
+	Verify Word `yaml:"verify" default:"no" words:"no yes"`
 	// banner: what the target says first. Without it any text will do.
 	Expect Plain `yaml:"expect" example:"SSH-2.0"`
 	// exec: path of a program, or a list of its path and its arguments.
 	Command Command `yaml:"command"`
 	// Which of the `backends` is asked. Without it: the first.
 	Backend Plain `yaml:"backend" example:"ssh"`
-	// How long a fresh connection must stay open before the target counts as ready (kind `tcp` only).
-	Settle Duration `yaml:"settle" default:"50ms"`
+	// How long it must go on. tcp: a fresh connection must stay open for it. Other kinds: the target is asked again after it, and must be
+	// ready both times. Without it: 50ms for tcp, and 0, which asks once, for the others.
+	Settle Duration `yaml:"settle" example:"2s"`
+	// How long between two attempts. Without it: as short as costs little, and longer for a target that takes long.
+	Interval Duration `yaml:"interval" example:"5s"`
+	// How long one attempt may take. Without it: 3s, 10s for exec, and longer for a target that takes long.
+	Timeout Duration `yaml:"timeout" example:"2s"`
 
 	short Text // the whole probe as one value
 }

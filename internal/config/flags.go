@@ -126,9 +126,10 @@ func (f *Flags) targetFlags() []Definition {
 		{Name: "target-name", Placeholder: "NAME", Group: GroupTarget, path: "targets[0].name", one: &f.TargetName,
 			Usage: "name of the target in logs and hooks (default: its address and port)"},
 		{Name: "probe", Placeholder: "PROBE", Group: GroupTarget, path: "targets[0].probe", one: &f.Probe, Default: "tcp",
-			Usage: "how the target shows that it is ready: tcp, http:/path, banner, banner:PREFIX or exec:PATH"},
+			Usage: "how the target shows that it is ready: tcp, http:/path, https:/path, tls, tls:NAME, banner, banner:PREFIX or exec:PATH"},
 		{Name: "settle", Placeholder: "DURATION", Group: GroupTarget, path: "targets[0].probe.settle", one: &f.Settle, Default: "50ms",
-			Usage: "how long a fresh connection must stay open before the target counts as ready (tcp probe only)"},
+			Usage: "how long a fresh connection must stay open before the target counts as ready; with any other probe than tcp: " +
+				"after this long it must be ready again (then the default is 0)"},
 		{Name: "release-rate", Placeholder: "NUMBER", Group: GroupTarget, path: "targets[0].release_rate", one: &f.ReleaseRate, Default: "0",
 			Usage: "how many clients a second are let through to a target that has just become ready; " +
 				"0 is no limit (Linux only)"},

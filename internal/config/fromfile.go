@@ -324,6 +324,7 @@ func (b *builder) unknownTarget(name string) error {
 
 // relations checks what holds for the whole, and drops what is said already of the same place.
 func (b *builder) relations() {
+	b.headers()
 	problems, _ := errors.AsType[Problems](b.config.Validate())
 	clean := len(b.wrong) == 0
 	for _, p := range problems {

@@ -28,6 +28,9 @@ func FromFlags(f Flags) (*Config, error) {
 		Budget:       Budget{StartsPerHour: read(r, "starts-per-hour", parseStarts), StartsPerDay: read(r, "starts-per-day", parseStarts)},
 	}
 	t.Probe.Settle = read(r, "settle", settleSpan.parse)
+	if t.Probe.Kind != ProbeTCP && r.flags["settle"].flags.given["settle"] == 0 {
+		t.Probe.Settle = 0
+	}
 	t.Name = r.name(t.Backend)
 	listen := netip.AddrPortFrom(read(r, "proxy-ip", parseListenIP), read(r, "proxy-port", parseListenPort))
 	g := Gate{

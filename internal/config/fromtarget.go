@@ -34,6 +34,10 @@ func (b *builder) target(n NamedTarget) {
 		NeverWake:      b.windows(path+".never_wake", e.NeverWake),
 		Needs:          b.plainNames(path+".needs", e.Needs),
 		Groups:         b.plainNames(path+".groups", e.Groups),
+		NoTraffic:      value(b, b.from(path+".no_traffic", Text(e.NoTraffic)), trafficSpan.parse),
+		Busy:           b.busy(path+".busy", e.Busy),
+		Retry:          b.retry(path+".retry", e.Retry),
+		CrashLoop:      b.crashLoop(path+".crash_loop", e.CrashLoop),
 	}
 	if _, err := parseName(t.Name); err != nil {
 		b.report(n.Name.at, err)
@@ -243,56 +247,4 @@ func (b *builder) secret(e VariableEntry) Secret {
 	}
 	s := strings.TrimSuffix(strings.TrimSuffix(string(text), "\n"), "\r")
 	return NewSecret(s)
-}
-
-// probe reads how a target shows that it is ready.
-func (b *builder) probe(path string, e ProbeEntry) Probe {
-	settle := value(b, b.from(path+".settle", Text(e.Settle)), settleSpan.parse)
-	if e.short.raw != "" || e.short.given {
-		if strings.Contains(e.short.raw, " ") && !strings.HasPrefix(e.short.raw, string(ProbeBanner)) {
-			e.short.keep()
-		}
-		p := value(b, b.from(path, e.short), parseProbe)
-		p.Settle = settle
-		return p
-	}
-	kind := value(b, b.from(path, Text(e.Kind)), func(s string) (ProbeKind, error) {
-		return parseWord(s, ProbeTCP, ProbeHTTP, ProbeBanner, ProbeExec)
-	})
-	p := Probe{Kind: kind, Settle: settle, Command: b.command(path+".command", e.Command)}
-	p.Path = value(b, b.from(path+".path", Text(e.Path)), func(s string) (string, error) { return parsePath(s) })
-	p.Expect = value(b, b.from(path+".expect", Text(e.Expect)), func(s string) (string, error) { return s, checkBanner(s, s) })
-	if kind == "" {
-		return p
-	}
-	own := map[ProbeKind]Text{ProbeHTTP: Text(e.Path), ProbeBanner: Text(e.Expect)}
-	if len(e.Command) > 0 {
-		own[ProbeExec] = e.Command[0]
-	}
-	for of, t := range own {
-		b.foreign(kind, of, t)
-	}
-	switch {
-	case kind == ProbeHTTP && !e.Path.given:
-		p.Path = "/"
-	case kind == ProbeExec && len(e.Command) == 0:
-		b.report(e.Kind.at, wrong("an exec probe needs a command", "write command: and the path of a program"))
-	}
-	return p
-}
-
-// parsePath reads the path of a request.
-func parsePath(raw string) (string, error) {
-	if !strings.HasPrefix(raw, "/") {
-		return "", wrong(showPath(raw)+" has no / in front", "write the path of a request, such as /healthz")
-	}
-	return raw, checkHTTPPath(raw, raw)
-}
-
-// foreign reports a key that belongs to another kind of probe.
-func (b *builder) foreign(kind, of ProbeKind, t Text) {
-	key := map[ProbeKind]string{ProbeHTTP: "path", ProbeBanner: "expect", ProbeExec: "command"}[of]
-	if t.given && kind != of {
-		b.report(t.at, wrong(key+" belongs to a probe of kind "+string(of)+", and this is of kind "+string(kind), "leave it out, or write kind: "+string(of)))
-	}
 }

@@ -317,6 +317,7 @@ func ownerOf(key string) string {
 		{"at the top of the file", reflect.TypeFor[File]()}, {"below the name of a target", reflect.TypeFor[TargetEntry]()},
 		{"below hooks", reflect.TypeFor[HooksEntry]()}, {"below probe", reflect.TypeFor[ProbeEntry]()},
 		{"in an entry of listeners", reflect.TypeFor[ListenerEntry]()}, {"below budget", reflect.TypeFor[BudgetEntry]()},
+		{"below busy", reflect.TypeFor[BusyEntry]()}, {"below retry", reflect.TypeFor[RetryEntry]()}, {"below crash-loop", reflect.TypeFor[CrashLoopEntry]()},
 		{"below health", reflect.TypeFor[HealthEntry]()}, {"in an entry of always-on or never-wake", reflect.TypeFor[WindowEntry]()},
 	} {
 		if slices.Contains(fieldsOf(section.entry).keys, key) {

@@ -171,8 +171,14 @@ func parseProbe(raw string) (Probe, error) {
 				"write tcp; it connects to the address of the target")
 		}
 		return Probe{Kind: ProbeTCP}, nil
-	case ProbeHTTP:
-		return parseHTTPProbe(raw, rest)
+	case ProbeHTTP, ProbeHTTPS:
+		return parseHTTPProbe(ProbeKind(kind), raw, rest)
+	case ProbeTLS:
+		if !colon {
+			return Probe{Kind: ProbeTLS}, nil
+		}
+		name, err := parseServerName(rest)
+		return Probe{Kind: ProbeTLS, ServerName: name}, err
 	case ProbeBanner:
 		if colon && rest == "" {
 			return Probe{}, wrong(show(raw)+" has no text after the colon", "write banner:SSH- or, for any text, banner")
@@ -195,8 +201,8 @@ func parseProbe(raw string) (Probe, error) {
 // probeHint says which probe somebody may have meant.
 func probeHint(kind string) string {
 	switch kind {
-	case "https", "tls", "ssl":
-		return "there is none for TLS; write tcp, or exec:PATH of a program that asks"
+	case "ssl":
+		return "write tls, or https:/path"
 	case "ssh":
 		return "write banner:SSH-"
 	case "smtp", "ftp":
@@ -210,31 +216,31 @@ func probeHint(kind string) string {
 	if strings.HasPrefix(kind, "/") && checkHTTPPath(kind, kind) == nil && !strings.Contains(kind, "?") {
 		return "write http:" + kind + " to ask for that path, or exec:" + kind + " to run that program"
 	}
-	if near := Nearest(kind, []string{"tcp", "http", "banner", "exec"}); near != "" {
+	if near := Nearest(kind, []string{"tcp", "http", "https", "tls", "banner", "exec"}); near != "" {
 		return "did you mean " + near + "?"
 	}
-	return "write tcp, http:/path, banner, banner:PREFIX or exec:PATH"
+	return "write tcp, http:/path, https:/path, tls, banner, banner:PREFIX or exec:PATH"
 }
 
 // parseHTTPProbe reads the path of a request; raw is the whole probe, for messages.
-func parseHTTPProbe(raw, path string) (Probe, error) {
+func parseHTTPProbe(kind ProbeKind, raw, path string) (Probe, error) {
 	switch {
-	case raw == "http":
+	case raw == string(kind):
 		path = "/"
 	case strings.HasPrefix(path, "//"):
-		hint := "write http:/path; the host and port are those of the target"
+		hint := "write " + string(kind) + ":/path; the host and port are those of the target"
 		if u, err := url.Parse(raw); err == nil && checkHTTPPath(cmp.Or(u.EscapedPath(), "/"), raw) == nil {
-			hint = "write http:" + cmp.Or(u.EscapedPath(), "/") + "; the host and port are those of the target"
+			hint = "write " + string(kind) + ":" + cmp.Or(u.EscapedPath(), "/") + "; the host and port are those of the target"
 		}
 		return Probe{}, wrong(showPath(raw)+" is a URL", hint)
 	case !strings.HasPrefix(path, "/"):
-		hint := "write one, such as http:/"
+		hint := "write one, such as " + string(kind) + ":/"
 		if checkHTTPPath("/"+path, raw) == nil {
 			hint += before(path, "?")
 		}
 		return Probe{}, wrong(showPath(raw)+" has no path that begins with /", hint)
 	}
-	return Probe{Kind: ProbeHTTP, Path: path}, checkHTTPPath(path, raw)
+	return Probe{Kind: kind, Path: path}, checkHTTPPath(path, raw)
 }
 
 // showPath shows the path of a request without its query, which may hold a password.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -63,6 +64,9 @@ func (t Target) validate(p *Problems, where string) {
 	t.Backend.validate(p, where+".backend")
 	t.Hooks.validate(p, where+".hooks")
 	t.Probe.validate(p, where+".probe")
+	if len(t.Busy.Command) > 0 {
+		p.add(where+".busy.command", checkCommand(t.Busy.Command))
+	}
 	p.checkSpan(where+".cooldown", cooldownSpan, t.Cooldown)
 	p.checkSpan(where+".start_timeout", startSpan, t.StartTimeout)
 	p.checkSpan(where+".stop_timeout", stopSpan, t.StopTimeout)
@@ -117,11 +121,16 @@ func checkCommand(command []string) error {
 func (b Probe) validate(p *Problems, where string) {
 	p.checkSpan(where+".settle", settleSpan, b.Settle)
 	others := b
-	others.Kind, others.Settle = "", 0
+	others.Kind, others.Settle, others.Interval, others.Timeout, others.SendProxy = "", 0, 0, 0, ""
 	switch b.Kind {
 	case ProbeTCP:
-	case ProbeHTTP:
-		others.Path = ""
+	case ProbeTLS:
+		others.ServerName, others.Verify = "", false
+	case ProbeHTTP, ProbeHTTPS:
+		others.Path, others.Status = "", nil
+		if b.Kind == ProbeHTTPS {
+			others.ServerName, others.Verify = "", false
+		}
 		if b.Path == "" {
 			p.add(where+".path", wrong("missing", "write one, such as /"))
 		} else {
@@ -137,7 +146,7 @@ func (b Probe) validate(p *Problems, where string) {
 		p.add(where+".kind", wrong(show(string(b.Kind))+" is not a probe", probeHint(string(b.Kind))))
 		return
 	}
-	if others.Path != "" || others.Expect != "" || others.Command != nil {
+	if !reflect.DeepEqual(others, Probe{}) {
 		p.add(where, wrong("a "+string(b.Kind)+" probe has what belongs to another kind", "write only its own"))
 	}
 }

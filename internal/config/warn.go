@@ -88,7 +88,7 @@ func (b *builder) warnPaths(i int) {
 	for _, h := range []struct {
 		name string
 		argv []string
-	}{{"hooks.start", t.Hooks.Start}, {"hooks.stop", t.Hooks.Stop}, {"hooks.status", t.Hooks.Status}, {"probe.command", t.Probe.Command}} {
+	}{{"hooks.start", t.Hooks.Start}, {"hooks.stop", t.Hooks.Stop}, {"hooks.status", t.Hooks.Status}, {"probe.command", t.Probe.Command}, {"busy.command", t.Busy.Command}} {
 		if len(h.argv) > 0 {
 			at, _ := nearestPath(b.places, fmt.Sprintf("targets[%d].%s", i, h.name))
 			b.doubtPath(h.argv[0], at)

@@ -214,14 +214,18 @@ func (w *writer) probe(p Probe) {
 	w.line(2, "probe:")
 	w.key(3, "kind", string(p.Kind))
 	switch {
-	case p.Kind == ProbeHTTP:
+	case p.asksHTTP():
 		w.key(3, "path", scalar(p.Path))
+	case p.ServerName != "":
+		w.key(3, "server-name", scalar(p.ServerName))
 	case p.Expect != "":
 		w.key(3, "expect", scalar(p.Expect))
 	case len(p.Command) > 0:
 		w.key(3, "command", command(p.Command))
 	}
-	w.key(3, "settle", formatDuration(p.Settle))
+	if p.Kind == ProbeTCP || p.Settle > 0 {
+		w.key(3, "settle", formatDuration(p.Settle))
+	}
 }
 
 // command writes a path, or a list of a path and arguments.

@@ -1,6 +1,6 @@
 // Package probe says whether a target is ready: by a connection that stays open
-// (tcp), by what the server says first (banner), by an HTTP answer (http), or by
-// the user's own command (exec). It never waits out one attempt: fresh attempts
+// (tcp), by what the server says first (banner), by an HTTP answer (http, https), by a TLS
+// handshake (tls), or by the user's own command (exec). It never waits out one attempt: fresh attempts
 // start on a short beat, several are in flight, and the first good answer wins. A
 // target that refuses is asked again within 5 ms while it is expected, and within
 // 100 ms else; on Linux that costs about 3 % and 1 % of a core.
@@ -9,13 +9,12 @@
 package probe
 
 import (
-	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"net/netip"
 	"os"
 	"strings"
@@ -37,20 +36,37 @@ var ErrAnswers = errors.New("somebody answers, but is not ready")
 const (
 	TCP    = "tcp"
 	HTTP   = "http"
+	HTTPS  = "https"
+	TLS    = "tls"
 	Banner = "banner"
 	Exec   = "exec"
 )
 
 // Options describe a probe; the zero value is a plain TCP probe without settling.
 type Options struct {
-	Kind    string                                                               // TCP when empty
-	Path    string                                                               // of HTTP: asked with GET
-	Expect  string                                                               // of Banner: what the server's first bytes must be; empty: any byte
-	Command func(ctx context.Context, address string) error                      // of Exec: nil means ready
-	Settle  time.Duration                                                        // of TCP: how long a connection must stay open to be believed
-	Allow   func(remote netip.AddrPort) error                                    // why an address must not be connected to; nil: each may
-	Dial    func(ctx context.Context, network, address string) (net.Conn, error) // the system's sockets when nil
+	Kind    string                                          // TCP when empty
+	Path    string                                          // of HTTP and HTTPS: asked with GET
+	Status  []StatusRange                                   // of HTTP and HTTPS: what an answer must have; empty: 200 to 399
+	Expect  string                                          // of Banner: what the server's first bytes must be; empty: any byte
+	Command func(ctx context.Context, address string) error // of Exec: nil means ready
+
+	// ServerName is what TLS and HTTPS ask for (SNI); empty: the host of the address, if that is a name.
+	ServerName string
+	Verify     bool // whether TLS and HTTPS want a certificate that this machine trusts, for that name
+
+	// Settle is how long a target must go on: of TCP, a fresh connection must stay open for it; with any other kind, the target is
+	// asked again after it, and must be ready both times.
+	Settle   time.Duration
+	Interval time.Duration // between attempts; 0: rouse's own rhythm
+	Timeout  time.Duration // of one attempt; 0: by the kind, and longer for a target that takes long
+	Preamble []byte        // said first on a connection that asks the application, such as a PROXY header; never with TCP
+
+	Allow func(remote netip.AddrPort) error                                    // why an address must not be connected to; nil: each may
+	Dial  func(ctx context.Context, network, address string) (net.Conn, error) // the system's sockets when nil
 }
+
+// A StatusRange is a row of HTTP status codes, both ends included.
+type StatusRange struct{ First, Last int }
 
 // A Prober asks one target.
 type Prober struct {
@@ -73,8 +89,10 @@ func New(opts Options) (*Prober, error) {
 	switch opts.Kind {
 	case "", TCP:
 		p.pace, p.try, p.once = dialPace, p.dial, 3*time.Second
-	case HTTP:
+	case HTTP, HTTPS:
 		p.pace, p.try, p.once = askPace, p.http, 3*time.Second
+	case TLS:
+		p.pace, p.try, p.once = askPace, p.tls, 3*time.Second
 	case Banner:
 		p.pace, p.try, p.once = askPace, p.banner, 3*time.Second
 	case Exec:
@@ -85,11 +103,24 @@ func New(opts Options) (*Prober, error) {
 	default:
 		return nil, fmt.Errorf("unknown kind of probe %q", opts.Kind)
 	}
+	p.slow(opts.Interval, opts.Timeout)
 	return p, nil
 }
 
+// slow puts the user's own times in the place of ours.
+func (p *Prober) slow(interval, timeout time.Duration) {
+	if interval > 0 {
+		p.pace.beat = func(time.Duration) time.Duration { return interval }
+		p.pace.failed, p.pace.refused = interval, nil
+	}
+	if timeout > 0 {
+		p.pace.limit = func(time.Duration) time.Duration { return timeout }
+		p.once = timeout
+	}
+}
+
 // Wait asks until the target at address is ready or ctx ends; then its error is
-// that of the newest attempt. The connection is nil for HTTP and Exec.
+// that of the newest attempt. The connection is nil where the kind leaves none that a client could use.
 //
 // A target that refuses is asked often in the first seconds and around the time that
 // its last boot took, more rarely else.
@@ -100,12 +131,12 @@ func (p *Prober) Wait(ctx context.Context, address string) (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err = p.settle(ctx, conn); err == nil {
+		if conn, err = p.sure(ctx, conn, address); err == nil {
 			p.boots.note(time.Since(began))
 			return conn, nil
 		}
-		_ = conn.Close()
-		if waitErr := pause(ctx, min(max(time.Since(began)/10, 25*time.Millisecond), dialBeat)); waitErr != nil {
+		again := min(max(time.Since(began)/10, 25*time.Millisecond), dialBeat)
+		if waitErr := pause(ctx, cmp.Or(p.opts.Interval, again)); waitErr != nil {
 			return nil, err
 		}
 	}
@@ -121,11 +152,15 @@ func (p *Prober) waiting(waited time.Duration) pace {
 	return pace
 }
 
-// Once asks once, within a bound of its own: 3 s, and 10 s for exec. A failure that wraps [ErrCannotAsk] says nothing, one that
+// Once asks once, within a bound of its own: the timeout, without one 3 s, and 10 s for exec; and then for as long as settling takes. A failure that wraps [ErrCannotAsk] says nothing, one that
 // wraps [ErrAnswers] that the target runs; any other is silence.
 func (p *Prober) Once(ctx context.Context, address string) (net.Conn, error) {
 	const slack = 250 * time.Millisecond // so that the attempt's own reason is heard
-	bounded, cancel := context.WithTimeout(ctx, p.once+p.opts.Settle+slack)
+	limit := p.once + p.opts.Settle
+	if !p.keeps() && p.opts.Settle > 0 {
+		limit += p.once // it is asked twice
+	}
+	bounded, cancel := context.WithTimeout(ctx, limit+slack)
 	defer cancel()
 	single := p.pace
 	single.limit = func(time.Duration) time.Duration { return p.once }
@@ -133,9 +168,7 @@ func (p *Prober) Once(ctx context.Context, address string) (net.Conn, error) {
 	single.final = func(error) bool { return true }
 	conn, err := race(bounded, single, p.bind(address))
 	if err == nil {
-		if err = p.settle(bounded, conn); err != nil {
-			_ = conn.Close()
-		}
+		conn, err = p.sure(bounded, conn, address)
 	}
 	if p.opts.Kind == Exec && err != nil && !errors.Is(err, ErrCannotAsk) && ctx.Err() == nil {
 		err = p.presence(ctx, address, err)
@@ -148,7 +181,7 @@ func (p *Prober) Once(ctx context.Context, address string) (net.Conn, error) {
 	case ctx.Err() != nil:
 		return nil, fmt.Errorf("%w: %w", ErrCannotAsk, context.Cause(ctx))
 	case errors.Is(err, context.DeadlineExceeded):
-		return nil, fmt.Errorf("no answer within %v", p.once+p.opts.Settle)
+		return nil, fmt.Errorf("no answer within %v", limit)
 	default:
 		return nil, err
 	}
@@ -218,13 +251,42 @@ func ourFault(err error) bool {
 	return ok && !dns.IsNotFound
 }
 
+// keeps says whether what proves the target ready is a connection that has to last.
+func (p *Prober) keeps() bool { return p.opts.Kind == "" || p.opts.Kind == TCP }
+
+// sure makes sure of a target that has just been found ready: a connection must last, and who answers must answer again.
+// After an error nothing is left open.
+func (p *Prober) sure(ctx context.Context, conn net.Conn, address string) (net.Conn, error) {
+	switch {
+	case p.opts.Settle <= 0:
+		return conn, nil
+	case p.keeps():
+		err := p.settle(ctx, conn)
+		if err != nil {
+			_ = conn.Close()
+			return nil, err
+		}
+		return conn, nil
+	}
+	if conn != nil {
+		_ = conn.Close()
+	}
+	if err := pause(ctx, p.opts.Settle); err != nil {
+		return nil, err
+	}
+	bounded, cancel := context.WithTimeout(ctx, p.once)
+	defer cancel()
+	conn, err := p.try(bounded, address)
+	if err != nil {
+		return nil, fmt.Errorf("ready, and not any more after %v: %w", p.opts.Settle, err)
+	}
+	return conn, nil
+}
+
 // settle watches a fresh connection before a client's bytes are entrusted to it: a
 // port forwarder in front of a machine that still boots accepts, and then closes
 // or resets. Bytes from the server prove more than the time does.
 func (p *Prober) settle(ctx context.Context, conn net.Conn) error {
-	if conn == nil || p.opts.Settle <= 0 || p.opts.Kind == Banner {
-		return nil
-	}
 	if err := conn.SetReadDeadline(time.Now().Add(p.opts.Settle)); err != nil {
 		return err
 	}
@@ -257,84 +319,6 @@ func firstBytes(ctx context.Context, conn net.Conn, b []byte) (int, error) {
 }
 
 func undeadline(conn net.Conn) { _ = conn.SetReadDeadline(time.Time{}) }
-
-// banner connects and waits for the server to speak first. The bytes stay in the
-// kernel, so the connection can still serve a client.
-func (p *Prober) banner(ctx context.Context, address string) (net.Conn, error) {
-	conn, err := p.dial(ctx, address)
-	if err != nil {
-		return nil, err
-	}
-	if err := p.greeted(ctx, conn); err != nil {
-		_ = conn.Close()
-		return nil, err
-	}
-	return conn, nil
-}
-
-func (p *Prober) greeted(ctx context.Context, conn net.Conn) error {
-	seen := make([]byte, max(len(p.opts.Expect), 1))
-	for {
-		n, err := firstBytes(ctx, conn, seen)
-		if err != nil {
-			return fmt.Errorf("waiting for the server's first bytes: %w", err)
-		}
-		if n >= len(p.opts.Expect) || !bytes.HasPrefix([]byte(p.opts.Expect), seen[:n]) {
-			break
-		}
-		// A piece of it: more must come, and a peek cannot wait for more.
-		if err := pause(ctx, promptPause); err != nil {
-			return fmt.Errorf("waiting for the rest of the server's first bytes: %w", err)
-		}
-	}
-	if !bytes.HasPrefix(seen, []byte(p.opts.Expect)) {
-		return fmt.Errorf("%w: the server said %q, expected %q", ErrAnswers, seen, p.opts.Expect)
-	}
-	return nil
-}
-
-// http asks for a page and takes any answer from 200 to 399 for ready.
-func (p *Prober) http(ctx context.Context, address string) (net.Conn, error) {
-	transport := &http.Transport{
-		DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return p.dial(ctx, address) },
-		DisableKeepAlives: true,
-	}
-	defer transport.CloseIdleConnections()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+p.opts.Path, nil)
-	if err != nil {
-		return nil, fmt.Errorf("asking http: %w", err)
-	}
-	req.Header.Set("User-Agent", "rouse-probe")
-	resp, err := transport.RoundTrip(req)
-	if err != nil {
-		return nil, fmt.Errorf("asking %s: %w", req.URL, err)
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode < 200 || resp.StatusCode > 399 {
-		return nil, fmt.Errorf("%w: asking %s: answered %s", ErrAnswers, req.URL, resp.Status)
-	}
-	return nil, nil
-}
-
-func (p *Prober) command(ctx context.Context, address string) (net.Conn, error) {
-	return nil, p.opts.Command(ctx, address)
-}
-
-// presence finds out whether anybody is there, after the user's command has said no
-// with err: a no is not silence.
-func (p *Prober) presence(ctx context.Context, address string, err error) error {
-	bounded, cancel := context.WithTimeout(ctx, time.Second)
-	defer cancel()
-	conn, dialErr := p.dial(bounded, address)
-	switch {
-	case errors.Is(dialErr, ErrCannotAsk):
-		return errors.Join(dialErr, err)
-	case dialErr != nil:
-		return err
-	}
-	_ = conn.Close()
-	return fmt.Errorf("%w: %w", ErrAnswers, err)
-}
 
 // pause waits for d or until ctx ends.
 func pause(ctx context.Context, d time.Duration) error {

@@ -186,7 +186,9 @@ func (m *machineRoom) open(change ...func(*Options)) *stay {
 	for _, f := range change {
 		f(&opts)
 	}
-	m.trace.Begin(map[string]trace.Settings{opts.Name: {Cooldown: opts.Cooldown, StartTimeout: opts.StartTimeout, StopTimeout: opts.StopTimeout}})
+	m.trace.Begin(map[string]trace.Settings{opts.Name: {
+		Cooldown: opts.Cooldown, StartTimeout: opts.StartTimeout, StopTimeout: opts.StopTimeout, LongestIdle: max(opts.MinUptime, opts.Veto.Every),
+	}})
 	tg, err := New(opts)
 	if err != nil {
 		m.t.Fatal(err)

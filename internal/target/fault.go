@@ -51,7 +51,7 @@ func (s *supervisor) successor() *supervisor {
 	s.refuse(ErrFault)
 	n := newSupervisor(s.Target)
 	n.again, n.record, n.recorder, n.unused, n.err = true, s.record, s.recorder, s.unused, ErrFault
-	n.inbox, n.retirers = s.inbox, s.retirers
+	n.inbox, n.retirers, n.deaths = s.inbox, s.retirers, s.deaths
 	s.machine.mayRun = s.machine.mayRun || s.record.MayRun
 	s.machine.starting, s.machine.undoing = s.machine.starting || s.record.Starting, s.machine.undoing || s.record.Stopping
 	n.machine = s.machine.successor(s.door.held())
@@ -62,7 +62,7 @@ func (s *supervisor) successor() *supervisor {
 // holds the target was taken back: neither a start nor a stop begins then.
 func (m *machine) successor(held int) machine {
 	return machine{
-		epoch: m.epoch, starts: m.starts, stops: m.stops, mayRun: m.mayRun, retiring: m.retiring,
+		epoch: m.epoch, starts: m.starts, stops: m.stops, mayRun: m.mayRun, retiring: m.retiring, patience: m.patience,
 		starting: m.starting && held == 0, undoing: m.undoing && held == 0,
 	}
 }

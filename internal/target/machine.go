@@ -1,6 +1,9 @@
 package target
 
-import "fmt"
+import (
+	"cmp"
+	"fmt"
+)
 
 // State is where a target stands in its life.
 type State uint8
@@ -26,7 +29,7 @@ func (s State) String() string {
 }
 
 // patience is the number of failed starts in a row up to which a new client is
-// queued through the backoff; beyond it the wait is too long and it is refused.
+// queued through the backoff, if nothing else is said; beyond it the wait is too long and it is refused.
 const patience = 3
 
 // operation is what runs on the target now: at most one at a time.
@@ -121,6 +124,7 @@ type machine struct {
 	starting bool   // a start was begun and has not ended, as far as we know
 	undoing  bool   // a stop was begun and has not ended well: the target may go down at any moment
 	retiring bool   // to be stopped for good; nobody is let in any more
+	patience int    // in the place of the usual one, if not 0; none below 0
 }
 
 // step takes one input and returns what to do about it.
@@ -212,7 +216,7 @@ func (m *machine) want() output {
 		return m.begin(opCheck)
 	case m.state == Stopped:
 		return m.wakeIfAble()
-	case m.starts > patience:
+	case m.hopeless():
 		return output{refuse: true}
 	default:
 		return output{} // failed: the backoff is short, the next try serves it
@@ -371,7 +375,12 @@ func (m *machine) wake() output {
 
 func (m *machine) fail() output {
 	m.state = Failed
-	return output{refuse: m.waiting > 0 && m.starts > patience}
+	return output{refuse: m.waiting > 0 && m.hopeless()}
+}
+
+// hopeless says that starts have failed too often to let a new client wait for the next one.
+func (m *machine) hopeless() bool {
+	return m.starts > max(cmp.Or(m.patience, patience), 0)
 }
 
 func (m *machine) unwanted() bool { return m.held == 0 && m.waiting == 0 }

@@ -40,7 +40,8 @@ type Account interface {
 
 // A bar keeps some from waking the target at the moment of one step.
 type bar struct {
-	window error // for all but those who command
+	loop   error // for all but those who command
+	window error // likewise
 	budget error // for those of no special rank
 }
 
@@ -52,6 +53,8 @@ func (b bar) stops(h *Hold) error {
 			return fmt.Errorf("%w, and %w", ErrAsleep, r.Why())
 		}
 		return fmt.Errorf("%w, and this client may not wake it", ErrAsleep)
+	case h.Rank != Commanding && b.loop != nil:
+		return fmt.Errorf("%w, and %w", ErrAsleep, b.loop)
 	case h.Rank != Commanding && b.window != nil:
 		return fmt.Errorf("%w, and %w", ErrAsleep, b.window)
 	case h.Rank == Ordinary && b.budget != nil:
@@ -66,6 +69,7 @@ func (s *supervisor) look() bar {
 	if s.queue.len() == 0 {
 		return b
 	}
+	b.loop = s.looping()
 	if s.opts.NeverWake != nil {
 		b.window = s.opts.NeverWake()
 	}

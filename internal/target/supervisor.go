@@ -38,6 +38,13 @@ type supervisor struct {
 	progress *time.Ticker
 
 	suspended time.Duration // what Options.Suspended said when deadline was set
+	setting   uint64        // grows each time that the timer is set
+
+	verdicts chan verdict
+	asking   bool        // whether the target is busy
+	putOff   time.Time   // since when the stop waits for a busy target; zero: it does not
+	alive    bool        // it was ready, and nothing of ours has ended that
+	deaths   []time.Time // the newest ones
 
 	unused  time.Time // since when nobody has used it: the cooldown runs from here
 	cause   string    // why the newest operation runs
@@ -57,7 +64,7 @@ func newSupervisor(t *Target) *supervisor {
 	progress := time.NewTicker(progressBeat)
 	progress.Stop()
 	return &supervisor{
-		Target: t, recorder: newRecorder(t.opts), results: make(chan result, 1),
+		Target: t, machine: machine{patience: t.opts.RefuseAfter}, recorder: newRecorder(t.opts), results: make(chan result, 1), verdicts: make(chan verdict, 1),
 		timer: timer, progress: progress, unused: time.Now(), entered: time.Now(),
 	}
 }
@@ -86,6 +93,8 @@ func (s *supervisor) run(ctx context.Context) {
 			s.take(ops, input{kind: stepCounted}, because("the last client left after a failed start"))
 		case res := <-s.results:
 			s.finish(ops, res)
+		case v := <-s.verdicts:
+			s.heed(ops, v)
 		case <-s.timer.C:
 			s.expire(ops)
 		case <-s.progress.C:
@@ -113,7 +122,7 @@ func (s *supervisor) change() {
 		return
 	}
 	s.opts.adopt(s.changed)
-	s.changed = nil
+	s.changed, s.machine.patience = nil, s.opts.RefuseAfter
 	if a := s.machine.armed; a == alarmIdle || a == alarmLook {
 		s.arm(a)
 	}
@@ -138,6 +147,9 @@ func (s *supervisor) finish(ops context.Context, res result) {
 		s.record.Moves = res.address != ""
 	}
 	s.emit(event.Event{Kind: event.OperationEnded, Operation: res.op.String(), Elapsed: time.Since(s.opBegan), Err: res.err})
+	if res.op == opCheck && res.err == nil && res.found != foundUp {
+		s.died()
+	}
 	in := input{found: res.found, failed: res.err != nil || res.untold}
 	cause := ""
 	switch res.op {
@@ -190,6 +202,7 @@ func (s *supervisor) take(ops context.Context, in input, why causer) {
 	in.unable = s.unable(barred)
 	from, held, mayRun := s.machine.state, s.machine.held, s.machine.mayRun
 	out := s.machine.step(in)
+	s.outlive(out)
 	if s.machine.state != from {
 		s.mark(from, "decided")
 	}
@@ -327,7 +340,7 @@ func (s *supervisor) publish() {
 		Operation: s.machine.op.String(), Waiting: s.machine.waiting, Err: s.err,
 	}
 	if s.machine.armed == alarmIdle {
-		st.StopAt = s.deadline
+		st.StopAt, st.Busy = s.deadline, !s.putOff.IsZero()
 	}
 	s.status.Store(&st)
 }

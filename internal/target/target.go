@@ -57,12 +57,16 @@ type Options struct {
 	Cooldown     time.Duration // 30m: from the last release to the stop
 	StartTimeout time.Duration // 5m: start action and probe together
 	StopTimeout  time.Duration // 5m: stop action and verification together
-	Backoff      time.Duration // 1s: pause after the first failure; doubles up to 128 times
+	Backoff      time.Duration // 1s: pause after the first failure; it doubles with each that follows
+	LongestPause time.Duration // 128 times Backoff: what it becomes at most
+	RefuseAfter  int           // 3: failed starts in a row through which new clients wait; < 0 none
 	Look         time.Duration // 1m: how often to ask whether a sleeping target was started by somebody else; < 0 never
 	MinUptime    time.Duration // how long it is up at least, from the beginning of its start
 
-	Budget    Budget       // nil: starts cost nothing
-	Rested    func()       // is told each time that the target is known to be stopped, on the supervisor's goroutine; nil: nobody wants to know
+	Budget    Budget // nil: starts cost nothing
+	Rested    func() // is told each time that the target is known to be stopped, on the supervisor's goroutine; nil: nobody wants to know
+	Veto      Veto
+	CrashLoop CrashLoop
 	NeverWake func() error // says why nobody but who commands may wake it now; nil: it may always be woken
 
 	Events *event.Log
@@ -78,6 +82,7 @@ func (o *Options) fill() {
 	defaultTo(&o.StartTimeout, 5*time.Minute)
 	defaultTo(&o.StopTimeout, 5*time.Minute)
 	defaultTo(&o.Backoff, time.Second)
+	defaultTo(&o.LongestPause, o.Backoff<<maxDoublings)
 	defaultTo(&o.Look, time.Minute)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -148,6 +153,7 @@ func (t *Target) Change(opts Options) error {
 // adopt takes the settings of another one that may change.
 func (o *Options) adopt(n *Options) {
 	o.Address, o.Driver, o.Prober, o.Budget, o.NeverWake = n.Address, n.Driver, n.Prober, n.Budget, n.NeverWake
+	o.LongestPause, o.RefuseAfter, o.Veto, o.CrashLoop = n.LongestPause, n.RefuseAfter, n.Veto, n.CrashLoop
 	o.Cooldown, o.StartTimeout, o.StopTimeout, o.Backoff, o.Look, o.MinUptime = n.Cooldown, n.StartTimeout, n.StopTimeout, n.Backoff, n.Look, n.MinUptime
 }
 
@@ -222,6 +228,7 @@ type Status struct {
 	Operation string    // check, start, stop or none
 	Held      int       // holds that are out
 	Waiting   int       // clients that wait for one
-	StopAt    time.Time // when the cooldown ends; zero when it does not run
+	StopAt    time.Time // when the cooldown ends, or a target that is busy is asked again; zero when neither is so
+	Busy      bool      // the stop is put off
 	Err       error     // the newest failure; nil after a success
 }

@@ -12,7 +12,7 @@ import (
 const (
 	longestRest  = time.Minute // that the timer is set for: only then is it known whether the machine was suspended
 	leastSuspend = time.Second // what is less may be the time between two looks at clocks
-	maxDoublings = 7           // of the backoff: 1s grows to 128s
+	maxDoublings = 7           // of the backoff, if nothing else is said: 1s grows to 128s
 	lateTimer    = time.Second // a timer later than this hints at a paused process
 )
 
@@ -33,23 +33,32 @@ func (s *supervisor) expire(ops context.Context) {
 		s.timer.Reset(lateTimer)
 		return
 	}
+	if s.veto(ops) {
+		return
+	}
 	cause := "backoff is over"
 	switch s.machine.armed {
 	case alarmIdle:
-		cause = fmt.Sprintf("idle for %v", s.opts.Cooldown)
-		if idle := time.Since(s.unused); idle > s.opts.Cooldown+2*lateTimer {
-			cause = fmt.Sprintf("idle for %v", idle.Round(time.Second)) // rouse was not there when it was over
-		}
+		cause = s.idleFor()
 	case alarmLook:
 		cause = "looking whether somebody started it"
 	}
 	s.take(ops, input{kind: stepExpired}, because(cause))
 }
 
+// idleFor says for how long nobody has used the target.
+func (s *supervisor) idleFor() string {
+	if idle := time.Since(s.unused); idle > s.opts.Cooldown+2*lateTimer {
+		return fmt.Sprintf("idle for %v", idle.Round(time.Second)) // rouse was not there when it was over, or it was busy
+	}
+	return fmt.Sprintf("idle for %v", s.opts.Cooldown)
+}
+
 // arm sets the one timer for what the machine wants it.
 func (s *supervisor) arm(a alarm) {
 	s.timer.Stop()
-	s.late = false
+	s.setting++
+	s.late, s.putOff = false, time.Time{}
 	var d time.Duration
 	switch a {
 	case alarmOff:
@@ -69,6 +78,13 @@ func (s *supervisor) arm(a alarm) {
 			return
 		}
 	}
+	s.setTimer(d)
+}
+
+// setTimer has the timer's question asked in d.
+func (s *supervisor) setTimer(d time.Duration) {
+	s.setting++
+	s.late = false
 	s.deadline, s.suspended = time.Now().Add(d), s.opts.Suspended()
 	s.timer.Reset(min(d, longestRest))
 }
@@ -85,6 +101,10 @@ func (s *supervisor) backoff() time.Duration {
 		failures = s.machine.stops
 	}
 	failures = max(failures, 1)
-	d := s.opts.Backoff << min(failures-1, maxDoublings)
+	d := s.opts.Backoff
+	for ; failures > 1 && d < s.opts.LongestPause; failures-- {
+		d *= 2
+	}
+	d = min(d, s.opts.LongestPause)
 	return d + rand.N(d/10+1)
 }

@@ -73,7 +73,7 @@ func (r *run) paused(from, to int64) time.Duration {
 
 // arm follows the timer of a target.
 func (c *checker) arm(lf *life, l *Line) {
-	if l.Delay < 0 || l.Kind == event.IdleArmed && lf.settings != nil && l.Delay > lf.settings.Cooldown+early {
+	if l.Delay < 0 || l.Kind == event.IdleArmed && lf.settings != nil && l.Delay > max(lf.settings.Cooldown, lf.settings.LongestIdle)+early {
 		c.broken(ruleStops, lf.run, l, nil, "a timer is armed for %v", l.Delay)
 	}
 	armed := *l

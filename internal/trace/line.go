@@ -69,6 +69,7 @@ type Settings struct {
 	Cooldown     time.Duration `json:"cooldown"`
 	StartTimeout time.Duration `json:"start_timeout"`
 	StopTimeout  time.Duration `json:"stop_timeout"`
+	LongestIdle  time.Duration `json:"longest_idle,omitempty"` // that a target may be left to itself in one piece, if longer than the cooldown
 }
 
 const longestText = 2 << 10 // bytes of a text in a line: an error may quote the output of a hook

@@ -34,6 +34,9 @@ func (s *schema) page() []byte {
 		{"`postgres:`", "In an entry of `routes:` or `wake-on:`.", reflect.TypeFor[config.PostgresEntry]()},
 		{"`health:`", "In an entry of `listeners:`.", reflect.TypeFor[config.HealthEntry]()},
 		{"`budget:`", "Below a target.", reflect.TypeFor[config.BudgetEntry]()},
+		{"`busy:`", "Below a target.", reflect.TypeFor[config.BusyEntry]()},
+		{"`retry:`", "Below a target.", reflect.TypeFor[config.RetryEntry]()},
+		{"`crash-loop:`", "Below a target.", reflect.TypeFor[config.CrashLoopEntry]()},
 		{"`always-on:`, `never-wake:`", "Lists below a target.", reflect.TypeFor[config.WindowEntry]()},
 	} {
 		fmt.Fprintf(out, "\n## %s\n\n%s\n\n| key | value | default | meaning |\n|---|---|---|---|\n", section.title, section.text)
@@ -76,7 +79,8 @@ func valueOf(f reflect.StructField) string {
 		return "one, list or keys"
 	case reflect.TypeFor[config.ShapeEntries]():
 		return "one or list"
-	case reflect.TypeFor[config.BudgetEntry](), reflect.TypeFor[config.HealthEntry]():
+	case reflect.TypeFor[config.BudgetEntry](), reflect.TypeFor[config.HealthEntry](), reflect.TypeFor[config.BusyEntry](),
+		reflect.TypeFor[config.RetryEntry](), reflect.TypeFor[config.CrashLoopEntry]():
 		return "keys"
 	case reflect.TypeFor[[]config.ChoiceEntry](), reflect.TypeFor[[]config.WindowEntry]():
 		return "list"

@@ -112,7 +112,7 @@ func mapType(r *jsonschema.Reflector, t reflect.Type) *jsonschema.Schema {
 		one := oneOf(pattern(`tls|http|ssh|postgres|minecraft|rdp|mqtt|redis`), entry(r, config.ShapeEntry{}))
 		return oneOf(append(one.AnyOf, list(one))...)
 	case reflect.TypeFor[config.ProbeEntry]():
-		return oneOf(pattern(`tcp|http|http:/.*|banner|banner:.+|exec:.+`), entry(r, probeKeys{}))
+		return oneOf(pattern(`tcp|https?|https?:/.*|tls|tls:.+|banner|banner:.+|exec:.+`), entry(r, probeKeys{}))
 	}
 	return nil
 }
@@ -165,7 +165,8 @@ func (s *schema) finishBelow(p *jsonschema.Schema, t reflect.Type) {
 		s.finish(p.Items, reflect.TypeFor[config.ListenerEntry]())
 	case reflect.TypeFor[[]config.ChoiceEntry](), reflect.TypeFor[[]config.WindowEntry]():
 		s.finish(p.Items, t.Elem())
-	case reflect.TypeFor[config.HooksEntry](), reflect.TypeFor[config.BudgetEntry](), reflect.TypeFor[config.HealthEntry]():
+	case reflect.TypeFor[config.HooksEntry](), reflect.TypeFor[config.BudgetEntry](), reflect.TypeFor[config.HealthEntry](),
+		reflect.TypeFor[config.BusyEntry](), reflect.TypeFor[config.RetryEntry](), reflect.TypeFor[config.CrashLoopEntry]():
 		s.finish(p, t)
 	case reflect.TypeFor[config.HTTPEntry](), reflect.TypeFor[config.PostgresEntry]():
 		s.finish(p.AnyOf[2], t)

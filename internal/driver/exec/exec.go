@@ -23,6 +23,7 @@ const (
 
 // Exit codes that mean more than "failed".
 const (
+	exitNo        = 1  // of a busy command, as of grep and pgrep
 	exitStopped   = 3  // of a status hook, as of LSB init scripts
 	exitTemporary = 75 // EX_TEMPFAIL of sysexits.h
 )
@@ -36,6 +37,7 @@ type Options struct {
 	Stop   []string // asks the target to stop and returns
 	Status []string // says whether the target runs; may be empty
 	Ready  []string // says whether the target serves; may be empty
+	Busy   []string // says whether the target is busy although no client is there; may be empty
 	Dir    string   // folder for output and records: exists, mode 0700, one rouse at a time
 	Stem   string   // of the names of the files in Dir; unique to the target and safe for the file system
 
@@ -62,7 +64,7 @@ type Options struct {
 type Driver struct {
 	target               string
 	start, stop          hook
-	status, ready        hook
+	status, ready, busy  hook
 	env                  []string // what Options.Env adds, resolved
 	grace                time.Duration
 	told                 func(HookRun)
@@ -139,7 +141,7 @@ func New(o Options) (*Driver, error) {
 	return d, nil
 }
 
-// setHooks fills in the four hooks and inspects those that are there.
+// setHooks fills in the hooks and inspects those that are there.
 func (d *Driver) setHooks(o Options) error {
 	d.start = hook{
 		event: "start", argv: o.Start, level: slog.LevelInfo, lasts: true,
@@ -151,9 +153,10 @@ func (d *Driver) setHooks(o Options) error {
 	}
 	d.status = hook{event: "status", argv: o.Status, level: slog.LevelDebug}
 	d.ready = hook{event: "probe", argv: o.Ready, level: slog.LevelDebug}
+	d.busy = hook{event: "busy", argv: o.Busy, level: slog.LevelDebug}
 	return errors.Join(
 		d.check(&d.start, true), d.check(&d.stop, true),
-		d.check(&d.status, false), d.check(&d.ready, false))
+		d.check(&d.status, false), d.check(&d.ready, false), d.check(&d.busy, false))
 }
 
 // check inspects one hook, makes its path absolute and logs what is doubtful.
@@ -235,6 +238,22 @@ func (d *Driver) Ready(ctx context.Context, op driver.Op) error {
 		return errors.New("there is no readiness command")
 	}
 	return d.run(ctx, d.ready, op)
+}
+
+// Busy runs the command that says whether the target is busy. The error says that nobody can tell.
+func (d *Driver) Busy(ctx context.Context, op driver.Op) (bool, error) {
+	if len(d.busy.argv) == 0 {
+		return false, errors.New("there is no busy command")
+	}
+	err := d.run(ctx, d.busy, op)
+	if exit, ok := errors.AsType[*osexec.ExitError](err); ok {
+		switch exit.ExitCode() {
+		case exitNo, exitStopped:
+			return false, nil
+		}
+		err = fmt.Errorf("%w (a busy command exits 0 for busy, and %d or %d for not busy)", err, exitNo, exitStopped)
+	}
+	return err == nil, err
 }
 
 // Report runs the status hook.
