@@ -27,6 +27,7 @@ type part struct {
 	gear   *gear // in force; of who starts, reloads and ends
 	target *target.Target
 	blame  *proxy.Blame
+	quiet  *proxy.Traffic
 	seats  *gate.Seats  // nil: as many clients as come
 	budget *gate.Budget // what it spends is counted whether or not it is bounded: a reload may bound it
 	needs  *needs
@@ -60,7 +61,8 @@ type gear struct {
 
 // newPart builds the target that t describes.
 func (a *App) newPart(t config.Target) (*part, error) {
-	p := &part{cfg: t, blame: proxy.NewBlame(), logger: a.logger, needs: &needs{app: a, by: t.Name, holds: map[string]*target.Hold{}}}
+	p := &part{cfg: t, blame: proxy.NewBlame(), quiet: proxy.NewTraffic(), logger: a.logger, needs: &needs{app: a, by: t.Name, holds: map[string]*target.Hold{}}}
+	p.quiet.Limit(t.NoTraffic)
 	p.budget = gate.NewBudget(a.budgetOptions(t))
 	var err error
 	if p.gear, err = a.newGear(p, t); err != nil {

@@ -49,6 +49,9 @@ func (a *App) lane(r config.Route, to config.To, p *part) *proxy.Lane {
 		Target: p.target, Port: to.Port, Socket: to.Path, Blame: p.blame, Dial: p.gear.prober.Dial, Patience: p.patience(),
 		ReleaseRate: p.cfg.ReleaseRate, Seats: p.seats, Exempt: p.gear.exempt, Direct: (&guide{app: a}).direct,
 	}
+	if p.cfg.NoTraffic > 0 {
+		lane.Traffic = p.quiet
+	}
 	if lane.Socket == "" && lane.Port == 0 {
 		lane.Socket = p.cfg.Backend.Socket
 	}

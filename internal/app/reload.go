@@ -162,7 +162,7 @@ func (c *change) dressed() map[string]*part {
 	for name, g := range c.gears {
 		p := parts[name]
 		t := *c.cfg.Named(name)
-		parts[name] = &part{cfg: t, gear: g, target: p.target, blame: p.blame, seats: seatsOf(p, t), needs: p.needs, logger: p.logger}
+		parts[name] = &part{cfg: t, gear: g, target: p.target, blame: p.blame, quiet: p.quiet, seats: seatsOf(p, t), needs: p.needs, logger: p.logger}
 	}
 	return parts
 }
@@ -233,6 +233,7 @@ func (c *change) swap() Report {
 // adopt puts the new settings of a target in force.
 func (c *change) adopt(p *part, t config.Target, g *gear) {
 	p.budget.Limit(c.app.budgetOptions(t))
+	p.quiet.Limit(t.NoTraffic)
 	if seats := seatsOf(p, t); seats != nil {
 		seats.Limit(t.MaxConnections)
 	}

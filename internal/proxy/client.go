@@ -58,10 +58,14 @@ func (l *Listener) handle(accepting, serving context.Context, conn net.Conn, pla
 		return
 	}
 	c.served(hold)
-	result, err := relay.Run(serving, relayed(conn), relayed(c.backend), relay.Options{})
+	result, err := c.relay(serving)
 	c.account(result, err)
 	if c.lane.doubts(result) {
 		hold.Doubt()
+	}
+	if t := c.lane.Traffic; t != nil {
+		hold.Release()
+		t.leave()
 	}
 }
 
@@ -237,6 +241,9 @@ func (c *client) account(r relay.Result, err error) {
 // ended is the account of a client that was served. A reset needs no more words than its cause; a silence does.
 func ended(r relay.Result, err error) event.Event {
 	e := event.Event{Kind: event.ClientEnded, Elapsed: r.Ended.Sub(r.Started), Sent: r.Sent, Received: r.Received, Cause: string(r.End)}
+	if errors.Is(err, errQuiet) {
+		e.Cause, err = errQuiet.Error(), nil
+	}
 	if r.End != relay.EndCanceled && !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) {
 		e.Err = err
 	}

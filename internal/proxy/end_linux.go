@@ -66,6 +66,10 @@ func (g *guest) finish() {
 	if g.held {
 		g.hold.Release()
 	}
+	if g.pulse != nil {
+		g.dropPulse()
+		g.lane.Traffic.leave()
+	}
 	if g.seat != nil {
 		g.lane.Seats.Leave(g.seat)
 	}

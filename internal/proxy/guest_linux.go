@@ -43,6 +43,7 @@ type guest struct {
 	wait    *wait // only while it is not served quickly
 	seat    *gate.Seat
 	youth   *youth // its place in the list of the young
+	pulse   *pulse // nil: nobody looks whether it carries anything
 	link    relay.Link
 }
 

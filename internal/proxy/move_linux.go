@@ -45,6 +45,7 @@ func (g *guest) move(to *loop.Loop, arrival loop.Task) {
 		loop.KeepAlive(int(g.back), relay.KeepAlive())
 	}
 	g.age()
+	g.dropPulse()
 	g.at.loop.Yield(g.weight())
 	g.at, g.token = g.at.door.on(to), loop.Token{}
 	to.Claim(g.weight())
@@ -85,6 +86,7 @@ func (m *moved) Do() {
 	g := (*guest)(m)
 	g.token, g.tag = g.at.loop.Join(g), 1
 	g.link.Enter(g.at.patrol, g.token)
+	g.armPulse()
 	if cause := context.Cause(g.at.door.serving); cause != nil {
 		g.cut(cause) // it was on its way while all others were
 		return
@@ -108,6 +110,7 @@ func (g *guest) join(events loop.Events) {
 		g.at.young.add(g)
 	}
 	g.state = linked
+	g.takePulse()
 	g.link.Start(relay.LinkOptions{
 		Patrol: g.at.patrol, Token: g.token, Owner: g,
 		Client:  relay.Socket{FD: int(g.fd), Seen: g.seen, NoDelay: true},

@@ -41,6 +41,7 @@ type Lane struct {
 	Patience    time.Duration // longest wait of one client, all in all; 15m when 0
 	ReleaseRate float64       // clients a second that are let through to a target that has woken; no limit when 0
 	Exempt      *gate.List    // who wakes the target beyond its budget; nil: nobody
+	Traffic     *Traffic      // of the connections to the target; nil: nobody looks
 	Seats       *gate.Seats   // of all who are served at the target at once; nil: no limit
 	SendProxy   proxyproto.Version
 	// Direct returns where to connect to for an address, if that needs no name to be resolved; else the zero AddrPort.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rouse-proxy/rouse/internal/peek"
@@ -107,7 +108,7 @@ func prepare(c Conn, k net.KeepAliveConfig) {
 // carry copies what from sends. After the end of the stream it watches from, which still waits for its answer, until
 // from dies or is closed.
 func (r *relay) carry(ctx context.Context, from side) {
-	n, last, err := copyAll(r.conns[from.other()], r.conns[from])
+	n, last, err := copyAll(r.conns[from.other()], r.conns[from], r.opts.Moved)
 	r.moved[from], r.last[from] = n, last
 	r.notes <- note{from: from, err: err}
 	if err != nil {
@@ -121,13 +122,13 @@ func (r *relay) carry(ctx context.Context, from side) {
 // buffers are lent to copies while they have something to copy, so an idle connection holds none.
 var buffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
 
-// copyAll copies until the stream of from ends. last is when it last wrote.
-func copyAll(to, from Conn) (moved int64, last time.Time, err error) {
+// copyAll copies until the stream of from ends. last is when it last wrote. all counts what it moves, if anybody wants to know.
+func copyAll(to, from Conn, all *atomic.Int64) (moved int64, last time.Time, err error) {
 	for {
 		if err := awaitBytes(from); err != nil {
 			return moved, last, unlessEnd(err)
 		}
-		n, err := copySome(to, from)
+		n, err := copySome(to, from, all)
 		if n > 0 {
 			moved, last = moved+n, time.Now()
 		}
@@ -148,13 +149,16 @@ func awaitBytes(c Conn) error {
 }
 
 // copySome copies for as long as a read fills the buffer.
-func copySome(to, from Conn) (moved int64, err error) {
+func copySome(to, from Conn, all *atomic.Int64) (moved int64, err error) {
 	buf := buffers.Get().(*[32 << 10]byte)
 	defer buffers.Put(buf)
 	for {
 		n, err := from.Read(buf[:])
 		if n > 0 {
 			w, err := to.Write(buf[:n])
+			if all != nil {
+				all.Add(int64(w))
+			}
 			if moved += int64(w); err != nil {
 				return moved, err
 			}

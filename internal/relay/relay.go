@@ -36,6 +36,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -59,6 +60,8 @@ type Options struct {
 	// Watch is the beat on which Run checks a side whose bytes wait for a reader that does not read, as nothing else
 	// would tell that it was reset; and one that bytes are under way to. 0 means 10 seconds.
 	Watch time.Duration
+	// Moved is counted up by the bytes that are written, either way, while the relay goes on. nil: nobody wants to know.
+	Moved *atomic.Int64
 }
 
 const (

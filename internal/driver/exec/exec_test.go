@@ -85,6 +85,24 @@ func TestStatusHookSaysRunningOrStoppedOrThatItCannotTell(t *testing.T) {
 	}
 }
 
+func TestBusyCommandSaysYesOrNoOrThatItCannotTell(t *testing.T) {
+	if _, err := newRig(t, "nothing", Options{}).Busy(t.Context(), anOp); err == nil {
+		t.Error("busy or not without a command")
+	}
+	for script, want := range map[string]struct {
+		busy bool
+		err  string
+	}{
+		"nothing": {busy: true}, "exit-1": {}, "exit-3": {},
+		"exit-75": {err: "running busy hook"}, "killed": {err: "a busy command exits 0 for busy, and 1 or 3 for not busy"}, "exit-127": {err: "was not found"},
+	} {
+		busy, err := newRig(t, "nothing", Options{Busy: []string{animal(script)}}).Busy(t.Context(), anOp)
+		if busy != want.busy || (err != nil) != (want.err != "") || err != nil && !strings.Contains(err.Error(), want.err) {
+			t.Errorf("%s: %v, %v; want %v", script, busy, err, want)
+		}
+	}
+}
+
 func TestReadinessCommandSaysYesByExitCode0Only(t *testing.T) {
 	if err := newRig(t, "nothing", Options{}).Ready(t.Context(), anOp); err == nil {
 		t.Error("ready without a command")
