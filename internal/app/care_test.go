@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"sync/atomic"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/rouse-proxy/rouse/internal/config"
+	"github.com/rouse-proxy/rouse/internal/probe"
 	"github.com/rouse-proxy/rouse/internal/target"
 )
 
@@ -148,4 +150,46 @@ func TestABusyServerPutsTheStopOff(t *testing.T) {
 	}
 	busy.Store(http.StatusNotFound)
 	await(t, func() bool { return h.app.Status("web").State == target.Stopped })
+}
+
+// On the loopback every address is ours, but the way is the same.
+func TestClientsAreSpokenFor(t *testing.T) {
+	if err := probe.CheckFrom("tcp4"); err != nil {
+		t.Skipf("this needs Linux with CAP_NET_ADMIN: %v", err)
+	}
+	h := newHouse(t, "web")
+	ln, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	go func() {
+		for {
+			conn, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = io.WriteString(conn, conn.RemoteAddr().(*net.TCPAddr).IP.String())
+			_ = conn.Close()
+		}
+	}()
+	h.cfg.Targets[0].Backend = config.Backend{Host: "127.0.0.1", Port: uint16(ln.Addr().(*net.TCPAddr).Port)}
+	h.open(config.Route{Listen: netip.MustParseAddrPort("127.0.0.1:0"), To: to("web"), Transparent: true},
+		config.Route{Listen: netip.MustParseAddrPort("[::1]:0"), To: to("web"), Transparent: true})
+	for _, from := range []string{"127.0.0.9", "127.0.0.10"} {
+		if got, err := hears(h.from(from, 0)); err != nil || got != from {
+			t.Errorf("the backend saw %q, %v; want %s", got, err, from)
+		}
+	}
+	began := time.Now()
+	if got, err := hears(h.from("::1", 1)); !errors.Is(err, syscall.ECONNRESET) || time.Since(began) > 10*time.Second {
+		t.Errorf("a client of another family got %q, %v after %v; want a reset at once", got, err, time.Since(began))
+	}
+}
+
+// hears returns all that comes.
+func hears(conn net.Conn) (string, error) {
+	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+	got, err := io.ReadAll(conn)
+	return string(got), err
 }

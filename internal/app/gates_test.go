@@ -117,6 +117,7 @@ func (h *house) from(ip string, i int) net.Conn {
 // reset is a connection that was reset before it was known to be one.
 type reset struct{ net.Conn }
 
+func (reset) Read([]byte) (int, error)    { return 0, syscall.ECONNRESET }
 func (reset) Write([]byte) (int, error)   { return 0, syscall.ECONNRESET }
 func (reset) SetDeadline(time.Time) error { return nil }
 func (reset) Close() error                { return nil }

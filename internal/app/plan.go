@@ -9,6 +9,7 @@ import (
 
 	"github.com/rouse-proxy/rouse/internal/config"
 	"github.com/rouse-proxy/rouse/internal/gate"
+	"github.com/rouse-proxy/rouse/internal/probe"
 	"github.com/rouse-proxy/rouse/internal/proxy"
 	"github.com/rouse-proxy/rouse/internal/shape"
 )
@@ -17,6 +18,9 @@ import (
 func (a *App) plan(r config.Route, parts map[string]*part) (*proxy.Plan, error) {
 	p := &proxy.Plan{}
 	var err error
+	if err := checkTransparent(r); err != nil {
+		return nil, err
+	}
 	if p.Gate, err = newGate(r.Gate); err != nil {
 		return nil, err
 	}
@@ -35,6 +39,23 @@ func (a *App) plan(r config.Route, parts map[string]*part) (*proxy.Plan, error) 
 		p.Lanes = append(p.Lanes, lane)
 	}
 	return p, nil
+}
+
+// checkTransparent says what keeps the clients of a route from being connected from their own addresses.
+func checkTransparent(r config.Route) error {
+	if !r.Transparent {
+		return nil
+	}
+	for _, network := range []string{"tcp4", "tcp6"} {
+		if network == "tcp6" && r.Listen.Addr().Is4() {
+			continue
+		}
+		if err := probe.CheckFrom(network); err != nil {
+			return fmt.Errorf("listener %v with transparent: yes: this system does not let rouse connect from the addresses of clients: %w; "+
+				"run it on Linux with CAP_NET_ADMIN, or leave the key out", r.Listen, err)
+		}
+	}
+	return nil
 }
 
 // everybody is a list of all addresses.
@@ -56,6 +77,9 @@ func (a *App) lane(r config.Route, to config.To, p *part) *proxy.Lane {
 		lane.Socket = p.cfg.Backend.Socket
 	}
 	lane.SendProxy = versionOf(r.SendProxy)
+	if r.Transparent {
+		lane.DialFrom = p.gear.prober.DialFrom
+	}
 	return lane
 }
 

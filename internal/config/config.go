@@ -192,6 +192,8 @@ type Route struct {
 
 	ProxyFrom Sources // who begins with a PROXY protocol header
 	SendProxy string  // v1 or v2: what is sent to the backend; empty: none
+
+	Transparent bool // the backend is connected to from the client's own address
 }
 
 // To is where a client is led.

@@ -233,6 +233,9 @@ type ListenerEntry struct {
 	ProxyProtocolFrom Networks `yaml:"proxy-protocol-from" example:"10.0.0.2"`
 	// Version of the PROXY protocol header that the backend is sent: `v1` or `v2`.
 	SendProxyProtocol Word `yaml:"send-proxy-protocol" default:"none" words:"none v1 v2"`
+	// Whether the backend sees the client's own address in place of rouse's (Linux, with CAP_NET_ADMIN). What the backend answers has to
+	// come back through this machine: [Routing](routing.md) says how.
+	Transparent Word `yaml:"transparent" default:"no" words:"no yes"`
 	// unix sockets: permissions of the socket, which say who may connect.
 	Mode Plain `yaml:"mode" default:"0660"`
 }

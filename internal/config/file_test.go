@@ -42,7 +42,7 @@ var sayings = map[string][]struct{ value, program, target, hooks, listener strin
 		{value: "::ffff:10.0.0.5", target: "backend: 10.0.0.5:8000"}},
 	"target-port":     {{value: "22", target: "backend: 192.168.100.15:22"}},
 	"target-name":     {{value: "db"}},
-	"probe":           {{value: "http:/x?y=z", target: "probe: {kind: http, path: /x?y=z}"}, {value: "http", target: "probe: {kind: http}"}, {value: "banner:SSH-", target: "probe: banner:SSH-"}, {value: "banner", target: "probe: {kind: banner}"}, {value: "exec:/bin/ready", target: "probe: {kind: exec, command: [/bin/ready]}"}, {value: "tcp", target: "probe: tcp"}},
+	"probe":           {{value: "http:/x?y=z", target: "probe: {kind: http, path: /x?y=z}"}, {value: "http", target: "probe: {kind: http}"}, {value: "banner:SSH-", target: "probe: banner:SSH-"}, {value: "banner", target: "probe: {kind: banner}"}, {value: "exec:/bin/ready", target: "probe: {kind: exec, command: [/bin/ready]}"}, {value: "tcp", target: "probe: tcp"}, {value: "https:/x", target: "probe: {kind: https, path: /x}"}, {value: "https", target: "probe: https"}, {value: "tls", target: "probe: {kind: tls, verify: no}"}, {value: "tls:vm.lan", target: "probe: {kind: tls, server-name: vm.lan}"}},
 	"settle":          {{value: "1", target: "probe: {kind: tcp, settle: 1s}"}, {value: "0", target: "probe: {kind: tcp, settle: 0}"}},
 	"release-rate":    {{value: "0.5", target: "release-rate: 0.5"}, {value: "50", target: `release-rate: "50"`}},
 	"hook-start-svc":  {{value: "/opt/My Scripts/start.sh", hooks: "{start: /opt/My Scripts/start.sh, stop: ./stop.sh}"}},
@@ -152,6 +152,30 @@ func TestAFileHasManyTargetsPortsAndListeners(t *testing.T) {
 		"192.168.1.2:7000>row:0 192.168.1.2:7001>row:7001"
 	if got := strings.Join(routes, " "); got != want {
 		t.Errorf("the routes are\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestAFileSaysHowToCareForATarget(t *testing.T) {
+	text := strings.Replace(lab, "probe: {kind: tcp, backend: web}", `probe: {kind: https, backend: web, status: [200-299, 401], server-name: a.lan, verify: yes, settle: 2s, interval: 5s, timeout: 4s}
+    no-traffic: 20m
+    busy: {http: /jobs, every: 2m}
+    retry: {pause: 5m}
+    crash-loop: {deaths: 3}`, 1)
+	text = strings.Replace(text, "listen: [\"127.0.0.1:443\"", "send-proxy-protocol: v2\n  transparent: yes\n  listen: [\"127.0.0.1:443\"", 1)
+	c := files(t, text).Config
+	nas := c.Named("nas")
+	want := Target{
+		Probe: Probe{Kind: ProbeHTTPS, Path: "/", Status: []StatusRange{{200, 299}, {401, 401}}, ServerName: "a.lan", Verify: true,
+			Settle: 2 * time.Second, Interval: 5 * time.Second, Timeout: 4 * time.Second, SendProxy: "v2"},
+		NoTraffic: 20 * time.Minute, Busy: Busy{Path: "/jobs", Every: 2 * time.Minute, Timeout: 10 * time.Second, AtMost: 4 * time.Hour},
+		Retry: Retry{5 * time.Minute, 5 * time.Minute, 3}, CrashLoop: CrashLoop{3, 10 * time.Minute, 15 * time.Minute},
+	}
+	got := Target{Probe: nas.Probe, NoTraffic: nas.NoTraffic, Busy: nas.Busy, Retry: nas.Retry, CrashLoop: nas.CrashLoop}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got\n%+v\nwant\n%+v", got, want)
+	}
+	if !c.Routes[1].Transparent || c.Routes[0].Transparent {
+		t.Errorf("the wrong listeners are transparent: %+v", c.Routes)
 	}
 }
 

@@ -216,8 +216,9 @@ func (b *builder) listener(l ListenerEntry) {
 	r := Route{
 		To: To{Target: t.Name}, Choices: choices, Gate: b.gate(place+".gate", l),
 		ProxyFrom: b.networks(place+".proxy_from", l.ProxyProtocolFrom),
-		SendProxy: value(b, Text(l.SendProxyProtocol), parseSendProxy),
+		SendProxy: value(b, Text(l.SendProxyProtocol), parseSendProxy), Transparent: b.yes(l.Transparent),
 	}
+	b.from(place+".transparent", Text(l.Transparent))
 	mode := value(b, Text(l.Mode), parseMode)
 	for j, row := range b.listens(l) { // what is wrong with them is told whatever the target is
 		switch at := l.Listen[j].at; {
@@ -329,7 +330,7 @@ func (b *builder) relations() {
 	clean := len(b.wrong) == 0
 	for _, p := range problems {
 		at, _ := nearestPath(b.places, p.Where)
-		together := strings.HasSuffix(p.Where, ".listen") || strings.HasSuffix(p.Where, ".settle")
+		together := strings.HasSuffix(p.Where, ".listen") || strings.HasSuffix(p.Where, ".settle") || strings.HasSuffix(p.Where, ".transparent")
 		if clean || together && !b.told(at) { // what is wrong with a value by itself has been found when it was read
 			b.report(at, wrong(p.Text, p.Hint))
 		}

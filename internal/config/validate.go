@@ -177,6 +177,9 @@ func (c *Config) validateRoutes(p *Problems, targets map[string]Backend) {
 		default:
 			sockets[path] = true
 		}
+		if r.Transparent && c.overSockets(r) {
+			p.add(where+".transparent", wrong("a unix socket knows no addresses of clients", "leave transparent: out"))
+		}
 		backend, known := targets[r.Target]
 		if r.Target == "" && len(r.Choices) > 0 {
 			continue
@@ -190,6 +193,13 @@ func (c *Config) validateRoutes(p *Problems, targets map[string]Backend) {
 			p.add(where+".listen", checkLoop(netip.AddrPortFrom(addr, backend.Port), backend))
 		}
 	}
+}
+
+// overSockets says whether a route comes from or leads to a unix socket.
+func (c *Config) overSockets(r Route) bool {
+	return r.Socket.Path != "" || slices.ContainsFunc(append([]To{r.To}, choiceTargets(r)...), func(to To) bool {
+		return to.Path != "" || to.Port == 0 && c.target(to.Target).Backend.Socket != ""
+	})
 }
 
 // validateNeeds checks that the targets that others need are there, and need nobody who needs them.

@@ -169,9 +169,59 @@ func swap(port uint16) uint16 {
 	return uint16(b[0])<<8 | uint16(b[1])
 }
 
+// ConnectFrom is [Connect] from an address that need not be this machine's; from ours if it is zero.
+func ConnectFrom(from netip.Addr, to netip.AddrPort) (fd int, err error) {
+	switch {
+	case !from.IsValid():
+		return Connect(to)
+	case from.Is4() != to.Addr().Is4():
+		return -1, unix.EAFNOSUPPORT
+	}
+	fd, err = socket(to)
+	if err != nil {
+		return -1, err
+	}
+	if err := pretend(fd, from); err != nil {
+		Close(fd)
+		return -1, err
+	}
+	if e := connect(fd, to); e != 0 && e != unix.EINPROGRESS {
+		Close(fd)
+		return -1, e
+	}
+	return fd, nil
+}
+
+// pretend binds a socket to an address that is not ours (ip(7), IP_TRANSPARENT). Its port is chosen when it connects.
+func pretend(fd int, from netip.Addr) error {
+	level, transparent, sa := unix.SOL_IPV6, unix.IPV6_TRANSPARENT, unix.Sockaddr(&unix.SockaddrInet6{Addr: from.As16()})
+	if from.Is4() {
+		level, transparent, sa = unix.SOL_IP, unix.IP_TRANSPARENT, &unix.SockaddrInet4{Addr: from.As4()}
+	}
+	if err := unix.SetsockoptInt(fd, level, transparent, 1); err != nil {
+		return os.NewSyscallError("setsockopt IP_TRANSPARENT", err)
+	}
+	if err := unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1); err != nil {
+		return os.NewSyscallError("setsockopt", err)
+	}
+	return os.NewSyscallError("bind", unix.Bind(fd, sa))
+}
+
 // Connect begins a connection to an address without a zone. Success and failure are told by events: Out without Err or
 // Hup is success, [SocketError] the failure.
 func Connect(to netip.AddrPort) (fd int, err error) {
+	if fd, err = socket(to); err != nil {
+		return -1, err
+	}
+	if e := connect(fd, to); e != 0 && e != unix.EINPROGRESS {
+		Close(fd)
+		return -1, e
+	}
+	return fd, nil
+}
+
+// socket opens one for connections to an address.
+func socket(to netip.AddrPort) (fd int, err error) {
 	family := unix.AF_INET6
 	if to.Addr().Is4() {
 		family = unix.AF_INET
@@ -180,12 +230,7 @@ func Connect(to netip.AddrPort) (fd int, err error) {
 	if e != 0 {
 		return -1, e
 	}
-	fd = int(n)
-	if e := connect(fd, to); e != 0 && e != unix.EINPROGRESS {
-		Close(fd)
-		return -1, e
-	}
-	return fd, nil
+	return int(n), nil
 }
 
 func connect(fd int, to netip.AddrPort) unix.Errno {

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -150,4 +151,25 @@ func TestTheUsersIntervalAndTimeout(t *testing.T) {
 			t.Errorf("asked at %v, want every 5 s", asked)
 		}
 	})
+}
+
+func TestDialFromSpeaksForOthers(t *testing.T) {
+	if err := CheckFrom("tcp4"); err != nil {
+		t.Skipf("this needs Linux with CAP_NET_ADMIN: %v", err)
+	}
+	ln, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	_, port, _ := net.SplitHostPort(ln.Addr().String())
+	p := newProber(t, Options{})
+	conn, err := p.DialFrom(t.Context(), "localhost:"+port, netip.MustParseAddr("127.0.0.9"))
+	if err != nil || !strings.HasPrefix(conn.LocalAddr().String(), "127.0.0.9:") {
+		t.Fatalf("%v, %v", conn, err)
+	}
+	_ = conn.Close()
+	if _, err := p.DialFrom(t.Context(), "127.0.0.1:"+port, netip.MustParseAddr("2001:db8::1")); !errors.Is(err, ErrOtherFamily) {
+		t.Errorf("from another family: %v", err)
+	}
 }

@@ -82,7 +82,7 @@ func (l *Listener) connect(ctx context.Context, c *client, hold *target.Hold) er
 		}
 		dialing, cancel := context.WithTimeout(ctx, dialTimeout)
 		hold.Refresh()
-		conn, err := c.lane.Dial(dialing, c.lane.address(hold))
+		conn, err := c.lane.dial(dialing, c.lane.address(hold), c.from)
 		cancel()
 		switch {
 		case err == nil:
@@ -90,6 +90,8 @@ func (l *Listener) connect(ctx context.Context, c *client, hold *target.Hold) er
 			return nil
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
+		case errors.Is(err, probe.ErrOtherFamily): // for good
+			return err
 		}
 		c.suspect(err)
 		if errors.Is(err, probe.ErrCannotAsk) || !c.lane.blames() {

@@ -71,7 +71,10 @@ func (g *guest) try(to netip.AddrPort) {
 		g.at.loop.Arm(&g.wait.timer, dialBeat)
 		return
 	}
-	fd, err := loop.Connect(to)
+	fd, err := loop.ConnectFrom(g.lane.speaker(g.from, to.Addr()), to)
+	if errors.Is(err, unix.EAFNOSUPPORT) && g.lane.DialFrom != nil {
+		err = probe.ErrOtherFamily
+	}
 	if err != nil {
 		g.attemptFailed(-1, fmt.Errorf("connecting to %v: %w", to, err))
 		return
@@ -155,7 +158,7 @@ func (n *named) dial(ctx context.Context, cancel context.CancelFunc, address str
 	defer n.guest.at.loop.Post(n)
 	defer cancel()
 	defer n.contain()
-	n.conn, n.err = n.guest.lane.Dial(ctx, address)
+	n.conn, n.err = n.guest.lane.dial(ctx, address, n.guest.from)
 }
 
 func (n *named) contain() {
@@ -277,6 +280,8 @@ func (g *guest) failed(err error) {
 	}
 	w.trouble = err
 	switch {
+	case errors.Is(err, probe.ErrOtherFamily): // for good
+		g.refuse(err)
 	case g.patience() <= 0:
 		g.refuse(fmt.Errorf("%w; the last try: %w", errPatience, err))
 	case errors.Is(err, probe.ErrCannotAsk) || !g.lane.blames():

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"net"
 	"net/netip"
 	"strconv"
@@ -32,12 +33,14 @@ type Plan struct {
 // A Lane leads to a port of a target. What waits there to be released belongs to the lane: one that goes on in a new plan is
 // the same pointer. Target, Dial, and Direct where there are loops, are needed.
 type Lane struct {
-	Rule        *shape.Rule // nil only for a default
-	Target      Waker
-	Port        uint16 // dialled at the target's host, wherever that is; 0: the target's address as it is
-	Socket      string // path of a unix socket that is dialled instead
-	Blame       *Blame // shared by the lanes to the target; its own when nil
-	Dial        Dialer
+	Rule   *shape.Rule // nil only for a default
+	Target Waker
+	Port   uint16 // dialled at the target's host, wherever that is; 0: the target's address as it is
+	Socket string // path of a unix socket that is dialled instead
+	Blame  *Blame // shared by the lanes to the target; its own when nil
+	Dial   Dialer
+	// DialFrom connects from the client's own address, in the place of Dial. nil: the backend sees ours.
+	DialFrom    func(ctx context.Context, address string, from netip.Addr) (net.Conn, error)
 	Patience    time.Duration // longest wait of one client, all in all; 15m when 0
 	ReleaseRate float64       // clients a second that are let through to a target that has woken; no limit when 0
 	Exempt      *gate.List    // who wakes the target beyond its budget; nil: nobody
@@ -118,11 +121,29 @@ func (lane *Lane) address(h *target.Hold) string {
 // clients want to go. It is closed if it does not.
 func (lane *Lane) takeConn(h *target.Hold) net.Conn {
 	conn := h.TakeConn()
-	if conn != nil && (lane.Port != 0 || lane.Socket != "") {
+	if conn != nil && (lane.Port != 0 || lane.Socket != "" || lane.DialFrom != nil) {
 		_ = conn.Close()
 		return nil
 	}
 	return conn
+}
+
+// speaker is the address that a client's connection to the backend comes from; zero: ours. What is on the loopback stays there.
+func (lane *Lane) speaker(client netip.AddrPort, backend netip.Addr) netip.Addr {
+	ip := client.Addr()
+	if lane.DialFrom == nil || !ip.IsValid() || ip.IsLoopback() && !backend.IsLoopback() {
+		return netip.Addr{}
+	}
+	return ip.WithZone("")
+}
+
+// dial connects a client to the backend.
+func (lane *Lane) dial(ctx context.Context, address string, client netip.AddrPort) (net.Conn, error) {
+	if lane.DialFrom == nil {
+		return lane.Dial(ctx, address)
+	}
+	backend, _ := netip.ParseAddrPort(address) // of a name nothing is known
+	return lane.DialFrom(ctx, address, lane.speaker(client, backend.Addr()))
 }
 
 // blames says whether the target is to be asked after a dial that has failed.

@@ -115,7 +115,9 @@ func TestRetiringAsksNobody(t *testing.T) {
 // What dies again and again is not woken for a while, but for somebody who commands.
 func TestACrashLoopIsBroken(t *testing.T) {
 	bubble(t, func(t *testing.T, m *machineRoom) {
-		s := m.open(func(o *Options) { o.CrashLoop = CrashLoop{Deaths: 3, Within: 10 * time.Minute, Pause: 15 * time.Minute} })
+		s := m.open(func(o *Options) {
+			o.CrashLoop = CrashLoop{Deaths: 3, Within: 10 * time.Minute, Pause: 15 * time.Minute}
+		})
 		defer s.close()
 		die := func() error {
 			h, err := s.Acquire(t.Context(), "client")

@@ -111,6 +111,19 @@ func (h *Host) join(port string, addr, addr6 netip.Addr) {
 	h.run("ip", "link", "set", port, "up")
 }
 
+// Through lets a host reach all others by its hub, and the hub take for its own what the host sends to them: whoever speaks for them
+// there, gets the answers.
+func (h *Host) Through(hub *Host) {
+	h.t.Helper()
+	h.run("ip", "route", "add", "default", "via", h.Hub.String())
+	h.run("ip", "-6", "route", "add", "default", "via", h.Hub6.String())
+	port := fmt.Sprint("to", h.Hub.As4()[2])
+	for _, family := range []string{"-4", "-6"} {
+		hub.run("ip", family, "rule", "add", "iif", port, "lookup", "100")
+		hub.run("ip", family, "route", "replace", "local", "default", "dev", "lo", "table", "100")
+	}
+}
+
 // Vanish drops every packet that comes to the host or goes from it, as if it had lost its power.
 func (h *Host) Vanish() {
 	h.t.Helper()
