@@ -11,7 +11,8 @@ Usage:
   rouse --target-ip=HOST --target-port=PORT --hook-start-svc=PATH --hook-stop-svc=PATH [flags]
   rouse run --config=FILE   the same for any number of targets and ports, as a config file says
   rouse check               whether a config file is right; starts nothing
-  rouse init FLAGS          writes the config file that says the same as flags
+  rouse init [FLAGS]        writes a config file, after a few questions or from flags
+  rouse doctor              rehearse a target: does it start and stop as it should?
   rouse reload              have the running rouse read its config file again
   rouse targets             what the running rouse knows of its targets
   rouse hold TARGET         wake a target and keep it awake for a time

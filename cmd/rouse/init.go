@@ -1,10 +1,12 @@
 package main
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -12,19 +14,32 @@ import (
 	"github.com/rouse-proxy/rouse/internal/config"
 )
 
-func newInit() *cobra.Command {
+func newInit(std streams) *cobra.Command {
 	var flags config.Flags
 	var path string
 	cmd := &cobra.Command{
-		Use: "init [--output=FILE] --target-ip=HOST --target-port=PORT ...", DisableFlagsInUseLine: true,
-		Short: "write the config file that says the same as flags",
-		Long: `Writes a config file, with comments, that says the same as a command line: take the flags that you
-run rouse with, and put init in front of them. Add more targets to the file then, and run it with
-rouse run. Values of --hook-env=NAME=VALUE are written as they are: the file is for you alone.
+		Use: "init [--output=FILE] [--target-ip=HOST --target-port=PORT ...]", DisableFlagsInUseLine: true,
+		Short: "write a config file, after a few questions or from flags",
+		Long: `Writes a config file with comments. Without flags, on a terminal, it asks a few questions. With the
+flags that you run rouse with, it writes the file that says the same: put init in front of them. Add
+more targets to the file then, and run it with rouse run. Values of --hook-env=NAME=VALUE are
+written as they are: the file is for you alone.
 
 It takes every flag of rouse itself; rouse --help has them all.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if asks(cmd, flags) && isTerminal(std.in) && isTerminal(std.err) {
+				talk := interview{bufio.NewReader(std.in), std.err}
+				var err error
+				if flags, err = talk.flags(cmd.Context()); err != nil {
+					return err
+				}
+				if path == "" && isTerminal(std.out) {
+					if path, err = talk.output(); err != nil {
+						return err
+					}
+				}
+			}
 			cfg, err := config.FromFlags(flags)
 			if err != nil {
 				return err
@@ -42,6 +57,11 @@ It takes every flag of rouse itself; rouse --help has them all.`,
 	}
 	cmd.SetFlagErrorFunc(flagProblem)
 	return cmd
+}
+
+// asks says whether nothing is said about a target.
+func asks(cmd *cobra.Command, flags config.Flags) bool {
+	return !slices.ContainsFunc(flags.Definitions(), func(d config.Definition) bool { return cmd.Flags().Changed(d.Name) })
 }
 
 // writeInit writes the file. One that is there is somebody's work.

@@ -109,7 +109,7 @@ func report(out io.Writer, err error) int {
 	switch {
 	case err == nil:
 		return exitDone
-	case errors.Is(err, errViolated):
+	case errors.Is(err, errViolated), errors.Is(err, errUnwell), errors.Is(err, errDeclined): // they have told why
 		return exitFailed
 	}
 	if wrong, ok := errors.AsType[wrongConfig](err); ok {

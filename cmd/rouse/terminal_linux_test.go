@@ -106,3 +106,63 @@ func TestDemoOnATerminalTellsHowToWakeItAndObeysCtrlC(t *testing.T) {
 	}
 	s.expectNoTrace(pid)
 }
+
+// TestInitAsksOnATerminal: each wrong answer is asked for again, and what comes out is a config that is right.
+func TestInitAsksOnATerminal(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	r, keyboard := s.launchOnTerminal(command(t.Context(), s.dir, "init"))
+	said := func() string { return strings.Join(r.log(), "\n") }
+	steps := []struct{ question, answer, complaint string }{
+		{"Its IP address or host name", "10.0.0.300", "is not an IPv4 address"}, {"Its IP address or host name", "127.0.0.1", ""},
+		{"Its TCP port", "9123", ""}, {"A name for it", "", ""}, {"The program that starts it", "./start.sh", ""},
+		{"The program that stops it", "./absent.sh", "is not there yet"}, {"The program that says whether it runs", "", ""}, {"ready?", "https:/x", ""},
+		{"On which address", "127.0.0.1", ""}, {"On which port?", "", "rouse would connect to itself"}, {"On which port?", "9200", ""},
+		{"Who may wake it?", "192.168.0.0/16", ""}, {"After how long", "45", "that is 45 seconds"}, {"Where is the config", "mine.yaml", ""},
+	}
+	for _, step := range steps {
+		r.press(keyboard, step.answer+"\n")
+		if step.complaint != "" {
+			s.eventually("it complains of "+step.answer, func() bool { return strings.Contains(said(), step.complaint) })
+		}
+	}
+	if code := r.wait(); code != exitDone {
+		t.Fatalf("it exits with %d:\n%s", code, said())
+	}
+	for _, step := range steps {
+		if !strings.Contains(said(), step.question) {
+			t.Errorf("it has not asked %q:\n%s", step.question, said())
+		}
+	}
+	text, err := os.ReadFile(s.path("mine.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"  server:", "backend: 127.0.0.1:9123", "path: /x", "cooldown: 45s", "listen: 127.0.0.1:9200", "wake-from: 192.168.0.0/16"} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("the config lacks %q:\n%s", want, text)
+		}
+	}
+	if !strings.Contains(said(), "wrote mine.yaml; next: rouse check") {
+		t.Errorf("it says\n%s", said())
+	}
+}
+
+// TestDoctorAsksOnATerminal: nothing is started without a yes.
+func TestDoctorAsksOnATerminal(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	r, keyboard := s.launchOnTerminal(command(t.Context(), s.dir, append([]string{"doctor"}, s.flags()...)...))
+	r.press(keyboard, "\n")
+	if code := r.wait(); code != exitFailed || !strings.Contains(strings.Join(r.log(), "\n"), "nothing was started") {
+		t.Errorf("it exits with %d:\n%s", code, strings.Join(r.log(), "\n"))
+	}
+	s.expectRuns("")
+	r, keyboard = s.launchOnTerminal(command(t.Context(), s.dir, append([]string{"doctor"}, s.flags()...)...))
+	r.press(keyboard, "yes\n")
+	if code := r.wait(); code != exitDone || !strings.Contains(strings.Join(r.log(), "\n"), "all is well") {
+		t.Errorf("it exits with %d:\n%s", code, strings.Join(r.log(), "\n"))
+	}
+	s.expectRuns("start start stop stop")
+	s.expectAsleep()
+}

@@ -15,14 +15,14 @@ import (
 	"github.com/rouse-proxy/rouse/internal/proxyproto"
 )
 
-// prober returns who says whether the target of a part is ready.
-func (a *App) prober(p *part, t config.Target, g *gear) (*probe.Prober, error) {
+// prober returns who says whether a target is ready.
+func (a *App) prober(epoch func() uint64, t config.Target, g *gear) (*probe.Prober, error) {
 	opts := probe.Options{
 		Kind: string(t.Probe.Kind), Path: t.Probe.Path, Status: statuses(t.Probe.Status), Expect: t.Probe.Expect,
 		ServerName: t.Probe.ServerName, Verify: t.Probe.Verify,
 		Settle: t.Probe.Settle, Interval: t.Probe.Interval, Timeout: t.Probe.Timeout, Preamble: preamble(t), Allow: a.allow,
 		Command: func(ctx context.Context, address string) error {
-			return verdict(g.driver.Ready(ctx, driver.Op{Epoch: p.target.Status().Epoch, Reason: "probe", Address: address}))
+			return verdict(g.driver.Ready(ctx, driver.Op{Epoch: epoch(), Reason: "probe", Address: address}))
 		},
 	}
 	return probe.New(opts)

@@ -65,7 +65,7 @@ func (a *App) newPart(t config.Target) (*part, error) {
 	p.quiet.Limit(t.NoTraffic)
 	p.budget = gate.NewBudget(a.budgetOptions(t))
 	var err error
-	if p.gear, err = a.newGear(p, t); err != nil {
+	if p.gear, err = a.newGear(func() uint64 { return p.target.Status().Epoch }, t); err != nil {
 		return nil, err
 	}
 	if t.MaxConnections > 0 {
@@ -77,8 +77,8 @@ func (a *App) newPart(t config.Target) (*part, error) {
 	return p, nil
 }
 
-// newGear builds what t says for a part.
-func (a *App) newGear(p *part, t config.Target) (*gear, error) {
+// newGear builds what t says. epoch is that of the run of the target.
+func (a *App) newGear(epoch func() uint64, t config.Target) (*gear, error) {
 	g := &gear{}
 	var err error
 	g.driver, err = exec.New(exec.Options{
@@ -94,7 +94,7 @@ func (a *App) newGear(p *part, t config.Target) (*gear, error) {
 			a.logger.Warn("a variable that hooks are to get is not set", "target", t.Name, "variable", v.Name)
 		}
 	}
-	if g.prober, err = a.prober(p, t, g); err == nil {
+	if g.prober, err = a.prober(epoch, t, g); err == nil {
 		g.busy, err = a.busy(t, g)
 	}
 	if err != nil {

@@ -119,7 +119,7 @@ func (c *change) buildPart(t config.Target) error {
 	if reflect.DeepEqual(p.cfg, t) && !c.needsChanged(t) {
 		return nil
 	}
-	g, err := c.app.newGear(p, t)
+	g, err := c.app.newGear(func() uint64 { return p.target.Status().Epoch }, t)
 	c.gears[t.Name] = g
 	return err
 }

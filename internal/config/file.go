@@ -91,7 +91,7 @@ type BusyEntry struct {
 	// Program that says whether the target is busy, with any arguments: it exits with 0 if so, and with 1 or 3 if not. Any other
 	// end says nothing, and counts as busy.
 	Command Command `yaml:"command" example:"[/etc/rouse/backup-runs.sh]"`
-	// In place of a program: path of a GET request to the target. It is busy if the answer is a success (200 to 299), and not with any
+	// In place of a program: path of a GET request to the target, by TLS if its probe is `tls` or `https`. It is busy if the answer is a success (200 to 299), and not with any
 	// other answer, or if nobody listens. No answer in time counts as busy.
 	HTTP Plain `yaml:"http" example:"/jobs/running"`
 	// How long until it is asked again.

@@ -91,11 +91,12 @@ func (b *builder) foreign(kind ProbeKind, e ProbeEntry) {
 		if !k.t.given || slices.Contains(k.of, kind) {
 			continue
 		}
-		kinds := string(k.of[0])
+		var kinds strings.Builder
+		kinds.WriteString(string(k.of[0]))
 		for _, more := range k.of[1:] {
-			kinds += " or " + string(more)
+			kinds.WriteString(" or " + string(more))
 		}
-		b.report(k.t.at, wrong(k.key+" belongs to a probe of kind "+kinds+", and this is of kind "+string(kind),
+		b.report(k.t.at, wrong(k.key+" belongs to a probe of kind "+kinds.String()+", and this is of kind "+string(kind),
 			"leave it out, or write kind: "+string(k.of[0])))
 	}
 }

@@ -6,6 +6,8 @@ package driver
 import (
 	"context"
 	"errors"
+	"net"
+	"strings"
 	"time"
 )
 
@@ -57,4 +59,19 @@ type Resumer interface {
 	// and returns how the newest action of op.Epoch ended. The error says that it
 	// could not tell: ctx ended first, or the system did not say.
 	Resume(ctx context.Context, op Op) (Outcome, error)
+}
+
+// WithPort completes an address that a driver has learnt with the port of the configured one. It is empty if nothing was learnt.
+func WithPort(address, configured string) string {
+	if address == "" || strings.HasPrefix(configured, "unix:") {
+		return "" // where a socket is, nobody moves
+	}
+	if _, _, err := net.SplitHostPort(address); err == nil {
+		return address
+	}
+	_, port, err := net.SplitHostPort(configured)
+	if err != nil {
+		return "" // there is no port
+	}
+	return net.JoinHostPort(address, port)
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"strings"
 	"sync"
 	"time"
 
@@ -136,7 +135,7 @@ func (j *job) start(ctx context.Context) result {
 	case err != nil:
 		return j.startedAnyway(ctx, fmt.Errorf("starting target %q: %w", j.Name, err))
 	}
-	if address = withPort(address, j.Options.Address); address != "" {
+	if address = driver.WithPort(address, j.Options.Address); address != "" {
 		j.call.Address = address
 	}
 	conn, err := j.awaitReady(timed)
@@ -281,18 +280,6 @@ func (j *job) saveBudget(ctx context.Context) {
 	if err != nil {
 		j.Logger.Error("going on although the budget is not saved: should rouse crash now, this start costs nothing", "target", j.Name, "err", err)
 	}
-}
-
-// withPort completes an address that a driver learnt with the configured port.
-func withPort(address, configured string) string {
-	if address == "" || strings.HasPrefix(configured, "unix:") {
-		return "" // where a socket is, nobody moves
-	}
-	if _, _, err := net.SplitHostPort(address); err == nil {
-		return address
-	}
-	_, port, _ := net.SplitHostPort(configured) // validated by New
-	return net.JoinHostPort(address, port)
 }
 
 // retry calls f again while it fails with [driver.ErrTemporary], with growing

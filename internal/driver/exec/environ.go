@@ -52,6 +52,32 @@ func validName(s string) bool {
 	return s != ""
 }
 
+// A Command is how a hook is run, for people to read.
+type Command struct {
+	Argv []string
+	Env  []string // entries of Options.Env are there without their values, which may be secret
+}
+
+// Command returns how the hook of an event would be run; false if there is none.
+func (d *Driver) Command(event string, op driver.Op) (Command, bool) {
+	for _, h := range []hook{d.start, d.stop, d.status, d.ready, d.busy} {
+		if h.event != event || len(h.argv) == 0 {
+			continue
+		}
+		output := ""
+		if event == d.start.event {
+			output = "(a file of its own)"
+		}
+		shown := &Driver{target: d.target}
+		for _, entry := range d.env {
+			name, _, _ := strings.Cut(entry, "=")
+			shown.env = append(shown.env, name+"=(not shown)")
+		}
+		return Command{Argv: h.argv, Env: shown.environ(h, op, output)}, true
+	}
+	return Command{}, false
+}
+
 // environ is the whole environment of one run. The later of two equal names wins
 // (os/exec), so rouse's own names stand last.
 func (d *Driver) environ(h hook, op driver.Op, result string) []string {
