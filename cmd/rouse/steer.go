@@ -213,6 +213,9 @@ func remarks(t admin.Target) string {
 	if t.Leaving {
 		all = append(all, "no longer configured")
 	}
+	if t.Visitors > 0 {
+		all = append(all, count(t.Visitors, "visitor")+" beside")
+	}
 	if t.Busy {
 		all = append(all, "busy, and asked again then")
 	}

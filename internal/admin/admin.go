@@ -41,19 +41,20 @@ type Keeper interface {
 
 // A Target is what is told of one.
 type Target struct {
-	Name    string    `json:"name"`
-	Groups  []string  `json:"groups,omitempty"`
-	State   string    `json:"state"`
-	Since   time.Time `json:"since,omitzero"`
-	Address string    `json:"address"`
-	Held    int       `json:"held"`
-	Waiting int       `json:"waiting"`
-	StopAt  time.Time `json:"stop_at,omitzero"`
-	Busy    bool      `json:"busy,omitempty"`      // so it is not stopped yet, and asked again at StopAt
-	Hold    time.Time `json:"hold_until,omitzero"` // by hand
-	Why     string    `json:"hold_why,omitempty"`
-	Leaving bool      `json:"leaving,omitempty"` // it is no longer configured
-	Error   string    `json:"error,omitempty"`
+	Name     string    `json:"name"`
+	Groups   []string  `json:"groups,omitempty"`
+	State    string    `json:"state"`
+	Since    time.Time `json:"since,omitzero"`
+	Address  string    `json:"address"`
+	Held     int       `json:"held"`
+	Waiting  int       `json:"waiting"`
+	Visitors int       `json:"visitors,omitempty"` // who are served, and do not keep it awake
+	StopAt   time.Time `json:"stop_at,omitzero"`
+	Busy     bool      `json:"busy,omitempty"`      // so it is not stopped yet, and asked again at StopAt
+	Hold     time.Time `json:"hold_until,omitzero"` // by hand
+	Why      string    `json:"hold_why,omitempty"`
+	Leaving  bool      `json:"leaving,omitempty"` // it is no longer configured
+	Error    string    `json:"error,omitempty"`
 }
 
 // A Hold is asked for.

@@ -47,7 +47,7 @@ func (s steered) Targets() []admin.Target {
 	for name, p := range parts {
 		st, h := p.target.Status(), p.hand.holdOf()
 		t := admin.Target{
-			Name: name, Groups: p.config().Groups, State: st.State.String(), Since: st.Since, Address: st.Address, Held: st.Held, Waiting: st.Waiting,
+			Name: name, Groups: p.config().Groups, State: st.State.String(), Since: st.Since, Address: st.Address, Held: st.Held, Waiting: st.Waiting, Visitors: st.Visitors,
 			StopAt: st.StopAt, Busy: st.Busy, Hold: h.Until, Why: h.Why, Leaving: leaving[name],
 		}
 		if st.Err != nil {

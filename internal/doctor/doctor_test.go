@@ -50,6 +50,9 @@ func (p *patient) Start(ctx context.Context, _ driver.Op) (string, error) {
 
 func (p *patient) Stop(ctx context.Context, _ driver.Op) error {
 	p.stops++
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	if p.stopErr != nil {
 		if err := p.stopErr(p.stops); err != nil {
 			return err

@@ -24,7 +24,8 @@ const (
 	ClientWaits     Kind = "client waits"            // Client, Cause
 	ClientLeft      Kind = "client left"             // Client, Elapsed: it went before it was served
 	ClientRefused   Kind = "client refused"          // Client, Elapsed, Err
-	ClientServed    Kind = "client connected"        // Client, Elapsed (waited)
+	ClientServed    Kind = "client connected"        // Client, Elapsed (waited), Visits
+	ClientCounted   Kind = "client counts"           // Client: it was served as one who does not keep the target awake, and does so from now on
 	ClientEnded     Kind = "client ended"            // Client, Elapsed, Sent, Received, Cause; Err if a peer fell silent
 	GateObserved    Kind = "gate would refuse"       // Client, Err: it is let pass, for the gate only observes
 	CheckerAnswered Kind = "health checker answered" // Client, Cause
@@ -50,6 +51,7 @@ type Event struct {
 	Operation string // check, start or stop; of a hook also status or probe
 	PID       int    // process of the hook
 	Resumed   bool   // it is an operation that a dead rouse began
+	Visits    bool   // the client is served while the target is awake, and does not keep it so
 	Held      int    // holds that were out in the very step that this tells of
 	Waiting   int    // clients that wait
 	Elapsed   time.Duration
@@ -100,7 +102,7 @@ func (e Event) Level() slog.Level {
 		return slog.LevelError
 	case BackendSuspect, ClientRefused:
 		return slog.LevelWarn
-	case CheckerAnswered, OperationBegun, HookBegun, HookEnded, RouseBegan, RouseEnded:
+	case CheckerAnswered, ClientCounted, OperationBegun, HookBegun, HookEnded, RouseBegan, RouseEnded:
 		return slog.LevelDebug // the state that it enters is told, or the operation's end
 	case ClientServed:
 		if e.Elapsed < noticeable {
@@ -144,6 +146,7 @@ func (e Event) Attrs() []slog.Attr {
 	add(e.Cause != "", slog.String("cause", e.Cause))
 	add(e.PID != 0, slog.Int("pid", e.PID))
 	add(e.Resumed, slog.Bool("resumed", true))
+	add(e.Visits, slog.Bool("visits", true))
 	add(e.Held != 0, slog.Int("held", e.Held))
 	add(e.Waiting != 0, slog.Int("waiting", e.Waiting))
 	elapsed := "elapsed"

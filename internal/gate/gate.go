@@ -137,6 +137,7 @@ func sourceName(ip netip.Addr) string {
 // A Judgement is what a gate says to a client that wants to wake a sleeping target.
 type Judgement struct {
 	Wait     time.Duration // it is to be judged again after this, and when it has said more; 0: this is the last word
+	Stay     bool          // it has only to stay for that long
 	Why      error         // it may not wake, a [Refusal]; nil: it may
 	Observed error         // it would not have been let wake for this
 }
@@ -169,7 +170,7 @@ func (g *Gate) wake(from netip.Addr, b []byte, ended bool, waited time.Duration)
 		return said
 	}
 	if rest := g.opts.MinHold - waited; rest > 0 {
-		return Judgement{Wait: rest}
+		return Judgement{Wait: rest, Stay: true}
 	}
 	return said
 }

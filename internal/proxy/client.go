@@ -33,6 +33,14 @@ var errPatience = errors.New("the target did not get ready in time")
 // one has drained.
 func (l *Listener) handle(accepting, serving context.Context, conn net.Conn, plan *Plan) {
 	c := l.arrived(conn, plan)
+	accepting, unwait := context.WithCancelCause(accepting)
+	serving, cut := context.WithCancelCause(serving)
+	defer unwait(nil)
+	defer cut(nil)
+	c.evict = func() {
+		unwait(target.ErrUnwanted)
+		cut(target.ErrUnwanted)
+	}
 	admission, err := c.admit(accepting)
 	if err != nil || admission.checker != nil {
 		c.dismiss(admission, err)
@@ -58,15 +66,16 @@ func (l *Listener) handle(accepting, serving context.Context, conn net.Conn, pla
 		return
 	}
 	c.served(hold)
-	result, err := c.relay(serving)
+	stay := &stay{client: c, hold: hold}
+	stay.after(admission.count)
+	result, err := stay.relay(serving)
+	stay.end()
 	c.account(result, err)
 	if c.lane.doubts(result) {
 		hold.Doubt()
 	}
-	if t := c.lane.Traffic; t != nil {
-		hold.Release()
-		t.leave()
-	}
+	hold.Release()
+	stay.forget()
 }
 
 // connect gives the client a connection to the backend: the one that proved the
@@ -153,9 +162,10 @@ type client struct {
 	address string         // of the client, as events have it
 	cause   string
 	arrived time.Time
-	trouble error // the newest with its backend
-	relayed bool  // it was connected
-	over    bool  // its end is told
+	evict   func() // ends it, if it is a visitor
+	trouble error  // the newest with its backend
+	relayed bool   // it was connected
+	over    bool   // its end is told
 }
 
 func (l *Listener) arrived(conn net.Conn, plan *Plan) *client {
@@ -232,7 +242,7 @@ func (c *client) suspect(err error) {
 
 func (c *client) served(hold *target.Hold) {
 	c.relayed = true
-	c.emit(event.Event{Kind: event.ClientServed, Epoch: hold.Epoch(), Elapsed: time.Since(c.arrived)})
+	c.emit(event.Event{Kind: event.ClientServed, Epoch: hold.Epoch(), Elapsed: time.Since(c.arrived), Visits: hold.Visits()})
 }
 
 func (c *client) account(r relay.Result, err error) {
@@ -243,8 +253,10 @@ func (c *client) account(r relay.Result, err error) {
 // ended is the account of a client that was served. A reset needs no more words than its cause; a silence does.
 func ended(r relay.Result, err error) event.Event {
 	e := event.Event{Kind: event.ClientEnded, Elapsed: r.Ended.Sub(r.Started), Sent: r.Sent, Received: r.Received, Cause: string(r.End)}
-	if errors.Is(err, errQuiet) {
-		e.Cause, err = errQuiet.Error(), nil
+	for _, ours := range []error{errQuiet, target.ErrUnwanted} {
+		if errors.Is(err, ours) {
+			e.Cause, err = ours.Error(), nil
+		}
 	}
 	if r.End != relay.EndCanceled && !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) {
 		e.Err = err

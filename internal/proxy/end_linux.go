@@ -63,6 +63,7 @@ func (g *guest) finish() {
 	if g.unheard {
 		g.release().hear(g)
 	}
+	g.unvisit()
 	if g.held {
 		g.hold.Release()
 	}

@@ -42,8 +42,9 @@ type guest struct {
 	hold    target.Hold
 	wait    *wait // only while it is not served quickly
 	seat    *gate.Seat
-	youth   *youth // its place in the list of the young
-	pulse   *pulse // nil: nobody looks whether it carries anything
+	youth   *youth     // its place in the list of the young
+	visitor *promotion // nil: it never was one, or will never be more
+	pulse   *pulse     // nil: nobody looks whether it carries anything
 	link    relay.Link
 }
 
@@ -75,6 +76,7 @@ type wait struct {
 	turn     bool               // it has one of the release's turns
 	screen   *screening         // only while it is screened
 	why      error              // it may not wake the target
+	count    time.Duration      // after which a visitor may hold the target; 0: it never may
 	checker  bool               // screened, and its answer is given
 }
 
@@ -237,6 +239,9 @@ func (a *answered) Do() {
 	g := (*guest)(a)
 	err := g.wait.answer
 	g.held = err == nil
+	if g.held && g.hold.Rank == target.Meek && g.state != leaving {
+		g.hold.Visit(g.evict())
+	}
 	switch {
 	case g.state == leaving:
 		g.finish()

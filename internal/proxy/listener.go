@@ -33,6 +33,7 @@ const (
 type Waker interface {
 	Subject
 	Holder
+	Host
 }
 
 // A Subject tells of itself.
@@ -46,6 +47,11 @@ type Holder interface {
 	AcquireFor(ctx context.Context, wish target.Wish) (*target.Hold, error)
 	TryHold(h *target.Hold) bool
 	Ask(h *target.Hold, w target.Waiter)
+}
+
+// A Host lets clients in whom it is not kept awake for.
+type Host interface {
+	TryVisit(h *target.Hold, evict func()) bool
 }
 
 // A Dialer connects to a backend that is ready.

@@ -64,7 +64,7 @@ func (g *guest) weight() int {
 
 // RelayHeavy moves the guest to a loop for bulk.
 func (g *guest) RelayHeavy() bool {
-	if g.unheard { // the release here still looks after it
+	if g.unheard || g.hold.Visits() { // the release here still looks after it; who evicts it looks for it here
 		return false
 	}
 	g.at.loop.Claim(heavyWeight - g.weight())
@@ -104,13 +104,16 @@ func (m *moved) Contain(panicked any) { (*guest)(m).Contain(panicked) }
 
 // join begins to relay.
 func (g *guest) join(events loop.Events) {
-	g.emit(event.Event{Kind: event.ClientServed, Epoch: g.hold.Epoch(), Elapsed: g.elapsed()})
+	g.emit(event.Event{Kind: event.ClientServed, Epoch: g.hold.Epoch(), Elapsed: g.elapsed(), Visits: g.hold.Visits()})
+	g.promote()
 	if g.waited {
 		g.wait = nil
 		g.at.young.add(g)
 	}
 	g.state = linked
-	g.takePulse()
+	if !g.hold.Visits() {
+		g.takePulse()
+	}
 	g.link.Start(relay.LinkOptions{
 		Patrol: g.at.patrol, Token: g.token, Owner: g,
 		Client:  relay.Socket{FD: int(g.fd), Seen: g.seen, NoDelay: true},

@@ -30,7 +30,8 @@ type step struct {
 	wait     time.Duration // ask again after this at the latest, and when the client has said more
 	err      error         // refuse it
 	checker  *gate.Verdict // answer a health checker
-	held     bool          // it holds the target: connect it
+	held     bool          // it holds the target, or visits it: connect it
+	count    time.Duration // if it visits: after this it may hold it; 0: it never may
 	ask      *target.Wish  // ask the target for it; the cause is the caller's
 	observed error         // it would have been refused
 }
@@ -48,9 +49,11 @@ func (s *screening) looks() bool {
 	return s.header || s.lane == nil && len(s.plan.Lanes) > 0 || s.arrived && s.plan.Gate.Asks()
 }
 
-// next takes what the client has said so far, whether that is all, and how long it has been here. hold tries to hold the target
-// of a lane, without waiting.
-func (s *screening) next(b []byte, all bool, waited time.Duration, hold func(*Lane) bool) step {
+// An entry tries to let a client in at the target of a lane, without waiting: as one who holds it, or who visits it.
+type entry func(lane *Lane, visits bool) bool
+
+// next takes what the client has said so far, whether that is all, and how long it has been here.
+func (s *screening) next(b []byte, all bool, waited time.Duration, enter entry) step {
 	if s.header {
 		return s.readHeader(b, all, waited)
 	}
@@ -79,11 +82,7 @@ func (s *screening) next(b []byte, all bool, waited time.Duration, hold func(*La
 		}
 		s.lane = lane
 	}
-	if hold(s.lane) {
-		st.held = true
-		return st
-	}
-	return s.wake(st, b, all, waited)
+	return s.enter(st, b, all, waited, enter)
 }
 
 // readHeader reads the PROXY header.
@@ -104,9 +103,18 @@ func (s *screening) readHeader(b []byte, all bool, waited time.Duration) step {
 	return step{take: size}
 }
 
-// wake has the gate say what the client may cause.
-func (s *screening) wake(st step, b []byte, all bool, waited time.Duration) step {
+// enter has the gate say what the client may cause. Whoever may not wake the target does not keep it awake either; and whoever has only
+// to stay for that is served at once.
+func (s *screening) enter(st step, b []byte, all bool, waited time.Duration, enter entry) step {
 	j := s.plan.Gate.Wake(s.from.Addr(), b, all, waited)
+	if j.Wait > 0 && !j.Stay {
+		st.wait = j.Wait
+		return st
+	}
+	if st.held = enter(s.lane, j.Why != nil || j.Stay); st.held {
+		st.count = j.Wait
+		return st
+	}
 	if j.Wait > 0 {
 		st.wait = j.Wait
 		return st

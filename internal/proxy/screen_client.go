@@ -18,8 +18,9 @@ import (
 
 // admission is how a screening has ended.
 type admission struct {
-	hold    *target.Hold // that it has found free
-	wish    target.Wish  // else what is to be asked for
+	hold    *target.Hold  // that it has found free
+	count   time.Duration // if that is a visit: after this it may become a hold; 0: it never may
+	wish    target.Wish   // else what is to be asked for
 	checker *gate.Verdict
 }
 
@@ -35,7 +36,12 @@ func (c *client) admit(ctx context.Context) (admission, error) {
 		if err != nil {
 			return admission{}, err
 		}
-		st := s.next(b, false, time.Since(c.arrived), func(lane *Lane) bool { return lane.Target.TryHold(hold) })
+		st := s.next(b, false, time.Since(c.arrived), func(lane *Lane, visits bool) bool {
+			if visits {
+				return lane.Target.TryVisit(hold, c.evict)
+			}
+			return lane.Target.TryHold(hold)
+		})
 		c.is(s.from)
 		c.to = s.to
 		if s.lane != nil {
@@ -58,7 +64,7 @@ func (c *client) admit(ctx context.Context) (admission, error) {
 		case st.err != nil:
 			return admission{}, st.err
 		case st.held:
-			return admission{hold: hold}, nil
+			return admission{hold: hold, count: st.count}, nil
 		case st.ask != nil:
 			return admission{wish: *st.ask}, nil
 		default:
@@ -94,7 +100,11 @@ func (c *client) acquire(ctx context.Context, a admission) (*target.Hold, error)
 		c.emit(event.Event{Kind: event.ClientWaits, Cause: "target is " + st.State.String()})
 	}
 	a.wish.Cause = c.cause
-	return c.lane.Target.AcquireFor(ctx, a.wish)
+	hold, err := c.lane.Target.AcquireFor(ctx, a.wish)
+	if err == nil && a.wish.Rank == target.Meek {
+		hold.Visit(c.evict)
+	}
+	return hold, err
 }
 
 // sit waits for a seat, where they are few, and returns what gives it back.

@@ -80,8 +80,12 @@ func (g *guest) look() {
 			g.refuse(err)
 			return
 		}
-		st := w.screen.next(b, g.seen&loop.HangingUp != 0, g.elapsed(), func(lane *Lane) bool {
-			g.held = lane.Target.TryHold(&g.hold)
+		st := w.screen.next(b, g.seen&loop.HangingUp != 0, g.elapsed(), func(lane *Lane, visits bool) bool {
+			if visits {
+				g.held = lane.Target.TryVisit(&g.hold, g.evict())
+			} else {
+				g.held = lane.Target.TryHold(&g.hold)
+			}
 			return g.held
 		})
 		g.from, g.to = w.screen.from, w.screen.to
@@ -133,6 +137,7 @@ func (g *guest) follow(st step) (done bool) {
 		g.answer(st.checker.Answer)
 	case st.held:
 		g.passed()
+		g.wait.count = st.count
 		g.proceed()
 	case st.ask != nil:
 		g.passed()

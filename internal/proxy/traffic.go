@@ -3,9 +3,11 @@ package proxy
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/rouse-proxy/rouse/internal/event"
 	"github.com/rouse-proxy/rouse/internal/relay"
 	"github.com/rouse-proxy/rouse/internal/target"
 )
@@ -62,16 +64,70 @@ func (t *Traffic) quiet(bytes, before int64, of Waker) bool {
 	return st.State == target.Ready && int64(st.Held) <= t.links.Load()
 }
 
-// relay carries the bytes of a client on a goroutine of its own.
-func (c *client) relay(ctx context.Context) (relay.Result, error) {
+// A stay is a client's on a goroutine of its own, from when it is connected.
+type stay struct {
+	client *client
+	mu     sync.Mutex // guards the fields below, and the hold
+	hold   *target.Hold
+	over   bool
+	joined bool // its traffic is looked at
+	timer  *time.Timer
+}
+
+// after lets a visitor hold the target after so long.
+func (s *stay) after(d time.Duration) {
+	if d > 0 && s.hold.Visits() {
+		s.timer = time.AfterFunc(d, s.count)
+	}
+}
+
+func (s *stay) count() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.over && s.hold.Count() {
+		s.client.emit(event.Event{Kind: event.ClientCounted})
+	}
+}
+
+// end makes the hold its owner's alone.
+func (s *stay) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.over = true
+	if s.timer != nil {
+		s.timer.Stop()
+	}
+}
+
+// counts says whether the client keeps the target awake. The first time it does, its traffic is looked at from then on.
+func (s *stay) counts(t *Traffic) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.joined && !s.over && !s.hold.Visits() {
+		s.joined = true
+		t.join()
+	}
+	return s.joined
+}
+
+// forget ends the looking, once the hold is given back.
+func (s *stay) forget() {
+	if s.joined {
+		s.client.lane.Traffic.leave()
+	}
+}
+
+// relay carries the bytes.
+func (s *stay) relay(ctx context.Context) (relay.Result, error) {
+	c := s.client
 	t := c.lane.Traffic
 	if t == nil {
 		return relay.Run(ctx, relayed(c.conn), relayed(c.backend), relay.Options{})
 	}
-	t.join()
 	watched, cut := context.WithCancelCause(ctx)
 	defer cut(nil)
 	var moved atomic.Int64
+	s.counts(t)
 	go func() {
 		for before := int64(0); ; {
 			select {
@@ -80,7 +136,7 @@ func (c *client) relay(ctx context.Context) (relay.Result, error) {
 				return
 			}
 			bytes := moved.Load()
-			if t.quiet(bytes, before, c.lane.Target) {
+			if s.counts(t) && t.quiet(bytes, before, c.lane.Target) {
 				cut(errQuiet)
 			}
 			before = bytes

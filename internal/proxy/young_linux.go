@@ -73,7 +73,7 @@ func (g *guest) grownUp() {
 	switch {
 	case g.state == linked:
 		loop.KeepAlive(int(g.back), relay.KeepAlive())
-		if to := g.at.loop.Quietest(); g.waited && to != g.at.loop && !g.unheard && g.link.Movable() {
+		if to := g.at.loop.Quietest(); g.waited && to != g.at.loop && !g.unheard && !g.hold.Visits() && g.link.Movable() {
 			g.link.Leave()
 			g.move(to, (*moved)(g))
 		}

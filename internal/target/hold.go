@@ -32,6 +32,7 @@ type Hold struct {
 	conn       net.Conn // the connection that proved the target ready; first client only
 	waiter     Waiter   // of the newest ask
 	prev, next *Hold    // in the queue; the supervisor's
+	visit      *visit   // it is served without being counted, see [Target.TryVisit]
 	held       bool     // counted, and not yet given back
 
 	// Rank is what the owner may cause by asking; set before the ask.
@@ -67,6 +68,10 @@ func (t *Target) Ask(h *Hold, w Waiter) {
 // AskAgain is [Hold.Suspect] without the wait: it says that nobody answered at the
 // hold's address, and in one step turns the hold into a wait that is answered through w.
 func (h *Hold) AskAgain(w Waiter) {
+	if h.Visits() {
+		h.Rank, h.held = Meek, h.target.door.enter() // whoever doubts has to count; it may not wake the target for that
+		h.endVisit()
+	}
 	if !h.held {
 		h.target.Ask(h, w) // it counts for nothing: there is nothing to be turned
 		return
@@ -104,16 +109,18 @@ func (h *Hold) TakeConn() net.Conn {
 	return conn
 }
 
-// Release gives the hold back. Calls after the first do nothing.
+// Release gives the hold back, or ends the visit. Calls after the first do nothing.
 func (h *Hold) Release() {
+	h.endVisit()
 	if h.giveUp() {
 		h.target.door.leave()
 	}
 }
 
 // Doubt gives the hold back and says that its backend accepted and ended at once, as a
-// port forwarder does whose target has gone: the target is asked whether it is still there.
+// port forwarder does whose target has gone: the target is asked whether it is still there. A visitor's doubt counts for nothing.
 func (h *Hold) Doubt() {
+	h.endVisit()
 	if h.giveUp() && !h.target.mail.put(request{step: stepDoubted}) {
 		h.target.door.leave()
 	}

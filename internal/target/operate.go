@@ -34,13 +34,14 @@ var errUntold = errors.New("nobody knows how it went")
 type job struct {
 	*Options // a copy of its own
 
-	op     operation
-	resume bool // a dead rouse began it: what its action has come to is asked before it is begun again
-	mayRun bool
-	lost   bool // starts tell the address, and this run's was not told: whoever answers at the one in call may be a stranger
-	call   driver.Op
-	saved  <-chan struct{} // closes when the record of what is begun is on disk; nil: it is
-	doubt  func(uint64, error)
+	op       operation
+	resume   bool // a dead rouse began it: what its action has come to is asked before it is begun again
+	mayRun   bool
+	lost     bool // starts tell the address, and this run's was not told: whoever answers at the one in call may be a stranger
+	call     driver.Op
+	visitors <-chan struct{} // closes when all have gone who were served without being counted; nil: there are none
+	saved    <-chan struct{} // closes when the record of what is begun is on disk; nil: it is
+	doubt    func(uint64, error)
 }
 
 // result is how an operation ended.
@@ -60,6 +61,7 @@ func (f finding) String() string {
 // operate runs the job within its time. ctx ends when rouse does.
 func (j *job) operate(ctx context.Context) (res result) {
 	defer j.contain(&res)
+	j.awaitVisitors(ctx)
 	j.awaitSave(ctx)
 	j.saveBudget(ctx)
 	res = result{found: foundUnclear, err: j.mark("begin")}

@@ -234,6 +234,8 @@ func (s *supervisor) take(ops context.Context, in input, why causer) {
 	}
 	if out.grant {
 		s.publish() // whoever has been let in sees the state that let it in
+		s.grantNow()
+		s.lobby.let(s.machine.open()) // those who are let in now may be visitors
 		s.admit()
 	}
 	if out.refuse {
@@ -276,10 +278,12 @@ func (s *supervisor) mark(from State, when string) {
 // settle lets clients in again, if the steps since the last one allow it, and tells
 // how things stand: once for many steps, for it costs more than a step.
 func (s *supervisor) settle() {
-	if s.machine.open() {
+	open := s.machine.open()
+	if open {
 		s.grantNow()
 		s.door.open()
 	}
+	s.lobby.let(open)
 	s.publish()
 }
 
@@ -314,6 +318,9 @@ func (s *supervisor) begin(ops context.Context, out output, saved <-chan struct{
 	}
 	if op != opCheck {
 		j.saved, j.doubt = saved, s.recorder.doubt
+	}
+	if op == opStop {
+		j.visitors = s.lobby.clear()
 	}
 	s.emit(event.Event{Kind: event.OperationBegun, Operation: op.String(), Cause: s.cause, Resumed: out.resume,
 		Held: s.machine.held, Waiting: s.machine.waiting})

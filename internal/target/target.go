@@ -102,6 +102,7 @@ func defaultTo(d *time.Duration, value time.Duration) {
 type Target struct {
 	opts   Options
 	door   door
+	lobby  lobby
 	grant  atomic.Pointer[grant] // of those who enter through the door; beside its word, which they have just fetched
 	mail   mailbox
 	status atomic.Pointer[Status] // but for the holds, which the door counts
@@ -163,6 +164,7 @@ func (t *Target) Name() string { return t.opts.Name }
 // Status returns the newest picture of the target. It never waits.
 func (t *Target) Status() Status {
 	st := *t.status.Load()
+	st.Visitors = t.lobby.count()
 	if st.Held = t.door.held(); st.Held > 0 {
 		st.StopAt = time.Time{} // the supervisor may not have been told yet
 	}
@@ -227,6 +229,7 @@ type Status struct {
 	Address   string
 	Operation string    // check, start, stop or none
 	Held      int       // holds that are out
+	Visitors  int       // clients that are served without holding it
 	Waiting   int       // clients that wait for one
 	StopAt    time.Time // when the cooldown ends, or a target that is busy is asked again; zero when neither is so
 	Busy      bool      // the stop is put off

@@ -157,12 +157,12 @@ func TestACrashLoopIsBroken(t *testing.T) {
 func TestStopsAreNoDeaths(t *testing.T) {
 	bubble(t, func(t *testing.T, m *machineRoom) {
 		s := m.open(func(o *Options) {
-			o.Cooldown, o.CrashLoop = time.Minute, CrashLoop{Deaths: 1, Within: time.Hour, Pause: time.Hour}
+			o.Cooldown, o.Look, o.CrashLoop = time.Minute, time.Minute, CrashLoop{Deaths: 1, Within: time.Hour, Pause: time.Hour}
 		})
 		defer s.close()
 		for range 3 {
 			s.acquire().Release()
-			time.Sleep(2 * time.Minute)
+			time.Sleep(5 * time.Minute) // it is looked at, and found down
 		}
 		s.expect(Stopped, 3, 3)
 	})

@@ -90,6 +90,7 @@ type life struct {
 	usedBy      Line
 	waits       map[string][]Line
 	conns       map[string][]Line
+	visitors    map[string][]Line // who are served without keeping the target awake
 	waiting     int
 	connected   int
 	over        bool  // more are connected than are counted; said once
@@ -204,7 +205,7 @@ func (c *checker) lifeOf(r *run, name string) *life {
 	if lf == nil {
 		lf = &life{
 			target: c.targetOf(name), run: r, state: first, entered: r.began, gone: r.began.T,
-			waits: map[string][]Line{}, conns: map[string][]Line{},
+			waits: map[string][]Line{}, conns: map[string][]Line{}, visitors: map[string][]Line{},
 		}
 		if s, ok := r.began.Settings[name]; ok {
 			lf.settings = &s

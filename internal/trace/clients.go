@@ -13,6 +13,9 @@ func (c *checker) client(lf *life, l *Line) {
 	if c.opts.NoClients {
 		return
 	}
+	if c.visits(lf, l) {
+		return
+	}
 	switch l.Kind {
 	case event.ClientWaits:
 		c.overdueFor(lf, l, 0)
@@ -22,13 +25,14 @@ func (c *checker) client(lf *life, l *Line) {
 		if l.Client != "" && len(lf.waits[l.Client]) == 0 {
 			lf.wait(l)
 		}
+	case event.ClientCounted:
+		if lf.unvisit(l) {
+			c.counted(lf, l)
+		}
 	case event.ClientServed:
 		c.answered(lf, l)
 		t.Clients++
-		c.letIn(lf, l)
-		lf.conns[l.Client] = append(lf.conns[l.Client], *l)
-		lf.connected++
-		lf.used, lf.usedBy = l.T, *l
+		c.counted(lf, l)
 	case event.ClientEnded:
 		c.clientEnded(lf, l)
 	case event.ClientRefused:
@@ -45,6 +49,44 @@ func (c *checker) client(lf *life, l *Line) {
 	if lf.armed != nil && (lf.armed.Kind == event.IdleArmed || lf.state != "failed") {
 		lf.armed = nil // it is armed anew when the last one leaves
 	}
+}
+
+// counted follows one who keeps the target awake from now on.
+func (c *checker) counted(lf *life, l *Line) {
+	c.letIn(lf, l)
+	lf.conns[l.Client] = append(lf.conns[l.Client], *l)
+	lf.connected++
+	lf.used, lf.usedBy = l.T, *l
+}
+
+// visits follows one who is served without keeping the target awake: it has gone before a stop hook begins. It says whether this line
+// is about one.
+func (c *checker) visits(lf *life, l *Line) bool {
+	switch {
+	case l.Kind == event.ClientServed && l.Visits:
+		c.answered(lf, l)
+		lf.tally(c).Clients++
+		c.besideHooks(lf, l)
+		lf.visitors[l.Client] = append(lf.visitors[l.Client], *l)
+		return true
+	case l.Kind == event.ClientEnded:
+		return lf.unvisit(l)
+	}
+	return false
+}
+
+// unvisit says whether the client was a visitor, and no longer is one.
+func (lf *life) unvisit(l *Line) bool {
+	visits := lf.visitors[l.Client]
+	switch {
+	case len(visits) == 0:
+		return false
+	case len(visits) == 1:
+		delete(lf.visitors, l.Client)
+	default:
+		lf.visitors[l.Client] = visits[1:]
+	}
+	return true
 }
 
 func (lf *life) wait(l *Line) {

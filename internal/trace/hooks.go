@@ -39,6 +39,9 @@ func (c *checker) hookBegun(lf *life, l *Line) {
 	if lf.epochKnown && l.Epoch < lf.epoch {
 		c.broken(ruleEpoch, lf.run, l, nil, "a %s hook of epoch %d begins in epoch %d", l.Operation, l.Epoch, lf.epoch)
 	}
+	if l.Operation == "stop" {
+		c.noVisitors(lf, l)
+	}
 	if l.Operation == "stop" && lf.connected > 0 && lf.op == nil { // else the operation was held against it
 		c.noStopUnder(lf, l, "a stop hook begins")
 	}

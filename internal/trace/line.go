@@ -43,6 +43,7 @@ type Line struct {
 	Operation string        `json:"operation,omitempty"`
 	PID       int           `json:"pid,omitempty"` // of a hook, or of rouse
 	Resumed   bool          `json:"resumed,omitempty"`
+	Visits    bool          `json:"visits,omitempty"`
 	Held      int           `json:"held,omitempty"`
 	Waiting   int           `json:"waiting,omitempty"`
 	Elapsed   time.Duration `json:"elapsed,omitempty"` // nanoseconds, as all durations here
@@ -78,7 +79,7 @@ const longestText = 2 << 10 // bytes of a text in a line: an error may quote the
 func lineOf(t int64, run int, e *event.Event) Line {
 	l := Line{
 		T: t, At: e.Time.Round(0), Kind: e.Kind, Run: run, Target: e.Target, Epoch: e.Epoch, Cause: short(e.Cause), Client: e.Client,
-		From: e.From, To: e.To, Operation: e.Operation, PID: e.PID, Resumed: e.Resumed, Held: e.Held, Waiting: e.Waiting,
+		From: e.From, To: e.To, Operation: e.Operation, PID: e.PID, Resumed: e.Resumed, Visits: e.Visits, Held: e.Held, Waiting: e.Waiting,
 		Elapsed: e.Elapsed, Delay: e.Delay, Sent: e.Sent, Received: e.Received,
 	}
 	if e.Err != nil {

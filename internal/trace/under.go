@@ -16,6 +16,15 @@ func (c *checker) noStopUnder(lf *life, l *Line, what string) {
 	}
 }
 
+// noVisitors holds a stop hook against those who are served without keeping the target awake: they are told to go before.
+func (c *checker) noVisitors(lf *life, l *Line) {
+	for _, client := range sorted(lf.visitors) {
+		since := lf.visitors[client][0]
+		c.broken(ruleNoStopUnder, lf.run, l, &since, "a stop hook begins, and the visitor %s is still connected", client)
+		return
+	}
+}
+
 // noStopUnderWaiting holds a stop against the clients who say that they wait, whatever was counted. Where a start has
 // failed, or rouse ends, they are refused in the same step, and the word of that may come behind the stop.
 func (c *checker) noStopUnderWaiting(lf *life, l *Line) {
