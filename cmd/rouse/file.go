@@ -82,13 +82,13 @@ func where(path string) string {
 }
 
 // rereads returns what reads the config again.
-func rereads(path string) func() (*config.Config, error) {
-	return func() (*config.Config, error) {
+func rereads(path string) func() (*config.Config, config.Problems, error) {
+	return func() (*config.Config, config.Problems, error) {
 		loaded, err := load(path, "; nothing has changed")
 		if err != nil {
-			return nil, inOneLine(err)
+			return nil, nil, inOneLine(err)
 		}
-		return loaded.Config, nil
+		return loaded.Config, loaded.Warnings, nil
 	}
 }
 

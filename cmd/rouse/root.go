@@ -123,7 +123,7 @@ func doubtFlags(cfg *config.Config) config.Problems {
 // A service is what serve runs.
 type service struct {
 	loaded *config.Loaded
-	reread func() (*config.Config, error) // nil: there are no files
+	reread func() (*config.Config, config.Problems, error) // nil: there are no files
 	look   func() string
 }
 
@@ -137,9 +137,7 @@ func serve(ctx context.Context, s service, std streams) error {
 	if len(loaded.Files) > 0 {
 		logger.Info("the config is read", "files", loaded.Files)
 	}
-	for _, w := range loaded.Warnings {
-		logger.Warn("the config may not say what was meant", "place", w.Where, "reason", w.Text, "hint", w.Hint)
-	}
+	app.TellDoubts(logger, loaded.Warnings)
 	daemon, err := app.New(app.Options{Config: loaded.Config, Logger: logger, Version: version(), Reread: s.reread, Fingerprint: s.look})
 	if err != nil {
 		return err

@@ -88,6 +88,9 @@ func describe(r app.Report) string {
 	if len(parts) == 0 {
 		text = "the config is in force: nothing has changed"
 	}
+	for _, w := range r.Warnings {
+		text += "\nwarning: " + w
+	}
 	for _, kept := range r.Kept {
 		text += "\nit takes a restart to change " + kept
 	}

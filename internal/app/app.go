@@ -42,7 +42,7 @@ type Options struct {
 	Sinks   []func(event.Event) // told of every event, beside the log
 
 	// Reread reads the config again, for a reload; nil: there is none to be read.
-	Reread func() (*config.Config, error)
+	Reread func() (cfg *config.Config, doubts config.Problems, err error)
 	// Fingerprint changes whenever what Reread reads may have changed. It is asked every second. nil: nobody looks.
 	Fingerprint func() string
 }

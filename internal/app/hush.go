@@ -18,13 +18,13 @@ const (
 
 func newHush(logger *slog.Logger) *hush { return &hush{logger: logger, seen: map[crowd]*burst{}} }
 
-// A crowd is strangers of whom the log says the same.
+// A crowd is clients of whom the log says the same.
 type crowd struct {
 	kind         event.Kind
 	target, gate string
 }
 
-// hush keeps strangers, who come thousands a second, from filling the log: the first ones are told of, and then how many there
+// hush keeps clients, who may come thousands a second, from filling the log: the first ones are told of, and then how many there
 // were. Whoever else is told of events, such as a trace, is told of all.
 type hush struct {
 	logger *slog.Logger
@@ -40,10 +40,10 @@ type burst struct {
 	left  int // not told
 }
 
-// stranger says whether an event is of a client that was never served: it has left, or a gate has refused it.
-func stranger(e event.Event) bool {
+// common says whether an event is of a client that is not served, or not yet: many may come at once.
+func common(e event.Event) bool {
 	switch e.Kind {
-	case event.ClientLeft, event.GateObserved:
+	case event.ClientLeft, event.ClientWaits, event.GateObserved:
 		return true
 	case event.ClientRefused:
 		return gate.IsRefusal(e.Err)
@@ -53,7 +53,7 @@ func stranger(e event.Event) bool {
 
 // say says whether an event is told. Of those that were not, it tells how many there were, once their time is over.
 func (h *hush) say(e event.Event) bool {
-	odd := stranger(e)
+	odd := common(e)
 	if !odd && !h.hushed.Load() {
 		return true
 	}

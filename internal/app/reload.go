@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
+	"os"
 	"reflect"
 	"slices"
 	"time"
@@ -23,6 +25,7 @@ type Report struct {
 	Added, Changed, Removed []string // targets, by name
 	Listeners               int      // that were opened, closed, or lead elsewhere
 	Kept                    []string // settings that differ and stay as they were until a restart
+	Warnings                []string // what is right, and may not have been meant
 }
 
 // Reread reads the config again and puts it in force. After an error nothing has changed. cause says who wants it.
@@ -32,7 +35,7 @@ func (a *App) Reread(cause string) (Report, error) {
 	}
 	a.rereading.Lock()
 	defer a.rereading.Unlock()
-	cfg, err := a.opts.Reread()
+	cfg, doubts, err := a.opts.Reread()
 	var r Report
 	if err == nil {
 		r, err = a.Reload(cfg)
@@ -42,10 +45,21 @@ func (a *App) Reread(cause string) (Report, error) {
 		return r, err
 	}
 	a.logger.Info("the config is reloaded", "cause", cause, "added", r.Added, "changed", r.Changed, "removed", r.Removed, "listeners", r.Listeners)
+	TellDoubts(a.logger, doubts)
+	for _, d := range doubts {
+		r.Warnings = append(r.Warnings, d.String())
+	}
 	for _, kept := range r.Kept {
 		a.logger.Warn("a setting stays as it was until rouse is restarted", "setting", kept)
 	}
 	return r, nil
+}
+
+// TellDoubts logs what may not have been meant with a config.
+func TellDoubts(logger *slog.Logger, doubts config.Problems) {
+	for _, d := range doubts {
+		logger.Warn("the config may not say what was meant", "place", d.Where, "reason", d.Text, "hint", d.Hint)
+	}
 }
 
 // Reload puts another config in force. Everything that can fail is built first; then it is swapped. A target that has not changed
@@ -251,6 +265,11 @@ func (c *change) swapListeners(before map[string]*listener, r *Report) {
 	a := c.app
 	a.mu.Lock()
 	for key, l := range c.listeners {
+		if was, is := l.route.Socket, c.routes[key].Socket; was.Path != "" && was.Mode != is.Mode {
+			if err := os.Chmod(is.Path, is.Mode); err != nil {
+				a.logger.Error("a socket keeps its mode", "address", is.Path, "err", err)
+			}
+		}
 		l.route = c.routes[key]
 		if plan := c.plans[l]; plan != nil {
 			l.plan = plan

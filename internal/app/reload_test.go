@@ -288,13 +288,13 @@ func TestAReloadIsAskedForByAFileThatChanges(t *testing.T) {
 	}
 	var mu sync.Mutex
 	read := 0
-	h.app = launchWith(t, Options{Config: c, Fingerprint: func() string { return config.Fingerprint(file) }, Reread: func() (*config.Config, error) {
+	h.app = launchWith(t, Options{Config: c, Fingerprint: func() string { return config.Fingerprint(file) }, Reread: func() (*config.Config, config.Problems, error) {
 		mu.Lock()
 		defer mu.Unlock()
 		read++
 		changed := h.copied()
 		changed.Targets[0].Groups = []string{"read"}
-		return changed, nil
+		return changed, config.Problems{{Where: "rouse.yaml:1:1", Text: "odd"}}, nil
 	}})
 	await(t, func() bool { return h.app.Status("web").State == target.Stopped })
 	for i := range 10 { // an editor writes in several steps
@@ -307,5 +307,26 @@ func TestAReloadIsAskedForByAFileThatChanges(t *testing.T) {
 	defer mu.Unlock()
 	if read > 2 {
 		t.Errorf("read %d times for one change", read)
+	}
+}
+
+// A reload tells what may not have been meant, and gives a socket that stays its new mode.
+func TestAReloadTellsDoubtsAndChangesModes(t *testing.T) {
+	h := newHouse(t, "web")
+	front := filepath.Join(h.dir, "f.sock")
+	c := h.copied()
+	c.Routes = []config.Route{{To: to("web"), Socket: config.UnixListen{Path: front, Mode: 0o600}}}
+	h.app = launchWith(t, Options{Config: c, Reread: func() (*config.Config, config.Problems, error) {
+		changed := h.copied()
+		changed.Routes = []config.Route{{To: to("web"), Socket: config.UnixListen{Path: front, Mode: 0o660}}}
+		return changed, config.Problems{{Where: "rouse.yaml:1:1", Text: "odd"}}, nil
+	}})
+	await(t, func() bool { return h.app.Status("web").State == target.Stopped })
+	r, err := h.app.Reread("a test")
+	if err != nil || len(r.Warnings) != 1 || r.Warnings[0] != "rouse.yaml:1:1: odd" {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if info, err := os.Stat(front); err != nil || info.Mode().Perm() != 0o660 {
+		t.Errorf("the socket is %v, %v", info, err)
 	}
 }

@@ -10,8 +10,8 @@ const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" // RFC 9113, 3.4
 
 const mostMethod = 24
 
-// readHTTP reads the head of a request. What two servers could understand in two ways is no request here: a second Host, a
-// folded line, a space before a colon.
+// readHTTP reads the head of a request. What two servers could understand in two ways is no request here: a second Host or none
+// (RFC 9112, 3.2), a folded line, a space before a colon, a control character.
 func readHTTP(b []byte) (Hello, error) {
 	if _, err := begins(b, preface); err != ErrOther {
 		return Hello{Method: "PRI"}, err
@@ -22,7 +22,7 @@ func readHTTP(b []byte) (Hello, error) {
 	}
 	method, after, ok := strings.Cut(string(line), " ")
 	target, version, ok2 := strings.Cut(after, " ")
-	if !ok || !ok2 || !isMethod(method) || target == "" || version != "HTTP/1.1" && version != "HTTP/1.0" {
+	if !ok || !ok2 || !printable(line) || !isMethod(method) || target == "" || version != "HTTP/1.1" && version != "HTTP/1.0" {
 		return Hello{}, ErrOther
 	}
 	h := Hello{Method: method}
@@ -33,6 +33,8 @@ func readHTTP(b []byte) (Hello, error) {
 		switch {
 		case !ended:
 			return Hello{}, ErrMore
+		case len(line) == 0 && hosts == 0 && version == "HTTP/1.1", !printable(line):
+			return Hello{}, ErrOther
 		case len(line) == 0:
 			return h, nil
 		}
@@ -83,6 +85,11 @@ func host(s string) string {
 		return name(h)
 	}
 	return name(strings.Trim(s, "[]"))
+}
+
+// printable says whether a line has no control character but tabs.
+func printable(line []byte) bool {
+	return !bytes.ContainsFunc(line, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f })
 }
 
 // cutLine returns the first line without its end, and what follows. Servers take a line feed alone for an end, too.

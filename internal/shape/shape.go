@@ -99,11 +99,11 @@ const mostName = 255
 
 // name returns a host name in its plain form, or nothing if it is none.
 func name(s string) string {
-	s = strings.TrimSuffix(strings.ToLower(s), ".")
-	if len(s) > mostName || strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789._-:") != "" {
-		return ""
+	s = strings.TrimSuffix(s, ".")
+	if len(s) > mostName || strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-:") != "" {
+		return "" // before it is put in small letters: of some that are not ASCII these are
 	}
-	return s
+	return strings.ToLower(s)
 }
 
 // text returns a value if it can stand in a log as it is.

@@ -158,3 +158,24 @@ func TestARuleSaysWhoFits(t *testing.T) {
 		}
 	}
 }
+
+// What one server takes for a request and another for something else wakes nothing.
+func TestWhatIsAmbiguousIsNoRequest(t *testing.T) {
+	for _, said := range []string{
+		"GET / HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", "GET / HTTP/1.1\r\nHost : a\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\n b\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost: a\rX: b\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\x00\r\n\r\n", "GET /\x0b HTTP/1.1\r\nHost: a\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\nX: \x7f\r\n\r\n",
+	} {
+		if h, err := HTTP.Read([]byte(said)); err != ErrOther {
+			t.Errorf("%q: %+v, %v", said, h, err)
+		}
+	}
+	for _, fine := range []string{"GET / HTTP/1.0\r\n\r\n", "GET / HTTP/1.1\r\nHost:\ta\r\nX: \xe9\r\n\r\n"} {
+		if _, err := HTTP.Read([]byte(fine)); err != nil {
+			t.Errorf("%q: %v", fine, err)
+		}
+	}
+	// The Kelvin sign becomes a k in small letters.
+	if h, err := HTTP.Read([]byte("GET / HTTP/1.1\r\nHost: ban\u212A.example\r\n\r\n")); err != nil || h.Name != "" {
+		t.Errorf("%+v, %v; want no name", h, err)
+	}
+}
