@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 
+	"github.com/rouse-proxy/rouse/internal/config"
 	"github.com/rouse-proxy/rouse/internal/driver/exec"
 	"github.com/rouse-proxy/rouse/internal/event"
 	"github.com/rouse-proxy/rouse/internal/trace"
@@ -30,18 +31,23 @@ func (a *App) openEvents(opts Options) error {
 
 // openTrace comes after the state directory is ours: so no two runs have the trace of one target at a time.
 func (a *App) openTrace(version string) error {
-	settings := map[string]trace.Settings{}
-	for _, t := range a.cfg.Targets {
-		settings[t.Name] = trace.Settings{
-			Cooldown: t.Cooldown, StartTimeout: t.StartTimeout, StopTimeout: t.StopTimeout, LongestIdle: max(t.MinUptime, t.Busy.Every),
-		}
-	}
 	var err error
-	if a.trace, err = trace.Open(a.cfg.Trace, trace.Options{Version: version, Settings: settings, Logger: a.logger}); err != nil {
+	if a.trace, err = trace.Open(a.cfg.Trace, trace.Options{Version: version, Settings: traced(a.cfg), Logger: a.logger}); err != nil {
 		return err
 	}
 	a.onClose(a.closeTrace)
 	return nil
+}
+
+// traced is what a trace says of the settings of targets.
+func traced(cfg *config.Config) map[string]trace.Settings {
+	settings := map[string]trace.Settings{}
+	for _, t := range cfg.Targets {
+		settings[t.Name] = trace.Settings{
+			Cooldown: t.Cooldown, StartTimeout: t.StartTimeout, StopTimeout: t.StopTimeout, LongestIdle: max(t.MinUptime, t.Busy.Every),
+		}
+	}
+	return settings
 }
 
 // closeTrace is no reason to fail: whoever wants the trace finds in the log why it has no end.

@@ -202,6 +202,9 @@ func (c *change) undo() {
 // swap puts everything in force. It cannot fail.
 func (c *change) swap() Report {
 	a := c.app
+	if a.trace != nil {
+		a.trace.Reloaded(traced(c.cfg))
+	}
 	r := Report{Added: c.added, Listeners: len(c.opened) + len(c.plans), Kept: c.kept()}
 	gone := map[string]*part{}
 	a.mu.Lock()

@@ -216,6 +216,40 @@ var cases = []ruleCase{
 			12s client ended client=c1
 			13s rouse ended`, ""},
 
+	{ruleNoStopUnder, "a visitor is told to go before the stop hook",
+		idle + `
+			30s client connected client=c2 epoch=1 visits=true
+			80s state changed from=ready to=stopping epoch=1
+			80s operation begun operation=stop epoch=1
+			80s client ended client=c2 elapsed=50s
+			80s hook begun operation=stop epoch=1 pid=51
+			81s hook ended operation=stop epoch=1 pid=51`,
+		idle + `
+			30s client connected client=c2 epoch=1 visits=true
+			80s state changed from=ready to=stopping epoch=1
+			80s operation begun operation=stop epoch=1
+			80s hook begun operation=stop epoch=1 pid=51
+			81s hook ended operation=stop epoch=1 pid=51`},
+	{ruleNoStopUnder, "a visitor that counts",
+		idle + `
+			30s client connected client=c2 epoch=1 visits=true
+			31s client counts client=c2
+			90s client ended client=c2 elapsed=60s
+			90s cooldown begins epoch=1 delay=60s`,
+		idle + `
+			30s client connected client=c2 epoch=1 visits=true
+			31s client counts client=c2
+			100s state changed from=ready to=stopping epoch=1 held=1
+			100s operation begun operation=stop epoch=1 held=1`},
+	{ruleNotTooSoon, "another cooldown",
+		idle + `
+			30s config reloaded delay=30s
+			50s state changed from=ready to=stopping epoch=1
+			50s operation begun operation=stop epoch=1`,
+		idle + `
+			30s config reloaded delay=50s
+			50s state changed from=ready to=stopping epoch=1
+			50s operation begun operation=stop epoch=1`},
 	{ruleNotTooSoon, "the cooldown",
 		stopped,
 		idle + "\n70s state changed from=ready to=stopping epoch=1\n70s operation begun operation=stop epoch=1"},

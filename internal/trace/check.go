@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
 	"time"
 
@@ -125,6 +126,8 @@ func (c *checker) take(l *Line) {
 		c.lose(r, l)
 	case kindPaused:
 		c.paused(r, l)
+	case kindReloaded:
+		r.reloaded(l)
 	default:
 		if l.Target != "" {
 			c.happened(c.lifeOf(r, l.Target), l)
@@ -152,6 +155,25 @@ func (c *checker) began(l *Line) {
 		c.follow(t.run)
 		t.run = r
 	}
+}
+
+// reloaded notes other settings. They come into force when no operation runs, so those before are no longer held against anybody, and
+// neither are they against those before.
+func (r *run) reloaded(l *Line) {
+	all := maps.Clone(r.began.Settings)
+	if all == nil {
+		all = map[string]Settings{}
+	}
+	for name, s := range l.Settings {
+		if old, known := all[name]; known {
+			s = old.or(s)
+		}
+		all[name] = s
+		if lf := r.lives[name]; lf != nil {
+			lf.settings = &s
+		}
+	}
+	r.began.Settings = all
 }
 
 // follow notes that a run is over, in order or not.
@@ -228,6 +250,7 @@ func (c *checker) lose(r *run, l *Line) {
 		lf.hooks = nil
 		clear(lf.waits)
 		clear(lf.conns)
+		clear(lf.visitors)
 		lf.waiting, lf.connected = 0, 0
 	}
 }
@@ -249,7 +272,7 @@ func (c *checker) happened(lf *life, l *Line) {
 		c.hookBegun(lf, l)
 	case event.HookEnded:
 		c.hookEnded(lf, l)
-	case event.ClientWaits, event.ClientLeft, event.ClientRefused, event.ClientServed, event.ClientEnded, event.BackendSuspect:
+	case event.ClientWaits, event.ClientLeft, event.ClientRefused, event.ClientServed, event.ClientCounted, event.ClientEnded, event.BackendSuspect:
 		c.client(lf, l)
 	case event.StateNotSaved, event.StateSaved:
 		lf.unsaved = l.Kind == event.StateNotSaved

@@ -62,7 +62,7 @@ func TestEveryKindIsDocumented(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	kinds := []string{string(kindLost), string(kindPaused)}
+	kinds := []string{string(kindLost), string(kindPaused), string(kindReloaded)}
 	for _, m := range regexp.MustCompile(`(?m)^\t\w+ +Kind = "([^"]+)"`).FindAllStringSubmatch(string(b), -1) {
 		kinds = append(kinds, m[1])
 	}

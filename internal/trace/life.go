@@ -92,7 +92,7 @@ func (c *checker) flaps(lf *life, l *Line) {
 	if lf.settings == nil || len(lf.starts) < two {
 		return
 	}
-	if between := time.Duration(lf.starts[1] - lf.starts[0]); between > 0 && between < lf.settings.Cooldown {
+	if between := time.Duration(lf.starts[1] - lf.starts[0]); between > 0 && between < lf.settings.least() {
 		c.broken(ruleFlapping, lf.run, l, nil, "it is started again %v after the start before; its cooldown is %v", round(between), lf.settings.Cooldown)
 	}
 }
@@ -161,7 +161,7 @@ func (c *checker) notTooSoon(lf *life, l *Line) {
 	if lf.settings == nil || lf.used == 0 || l.Cause == CauseEnding || lf.run.blind || c.opts.NoClients {
 		return
 	}
-	if idle := time.Duration(l.T - lf.used); idle < lf.settings.Cooldown-early {
+	if idle := time.Duration(l.T - lf.used); idle < lf.settings.least()-early {
 		c.broken(ruleNotTooSoon, lf.run, l, &lf.usedBy, "it is stopped %v after it was last in use; its cooldown is %v", round(idle), lf.settings.Cooldown)
 	}
 }

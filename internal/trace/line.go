@@ -9,6 +9,7 @@
 package trace
 
 import (
+	"cmp"
 	"strings"
 	"time"
 
@@ -25,6 +26,8 @@ const wallBoot = "wall "
 const (
 	kindLost   event.Kind = "trace lost"   // Lost lines are missing from here on
 	kindPaused event.Kind = "rouse paused" // for Elapsed, up to now, the process did not run
+
+	kindReloaded event.Kind = "config reloaded" // Settings are in force soon
 )
 
 // A Line is one line of a trace. Fields that do not apply to its kind are zero and not written.
@@ -71,6 +74,19 @@ type Settings struct {
 	StartTimeout time.Duration `json:"start_timeout"`
 	StopTimeout  time.Duration `json:"stop_timeout"`
 	LongestIdle  time.Duration `json:"longest_idle,omitempty"` // that a target may be left to itself in one piece, if longer than the cooldown
+
+	shortest time.Duration // cooldown that was in force in this run; 0: there is one only
+}
+
+// least is the shortest cooldown that may be in force.
+func (s Settings) least() time.Duration { return cmp.Or(s.shortest, s.Cooldown) }
+
+// or returns settings that ask for no more than either.
+func (s Settings) or(n Settings) Settings {
+	return Settings{
+		Cooldown: max(s.Cooldown, n.Cooldown), StartTimeout: max(s.StartTimeout, n.StartTimeout), StopTimeout: max(s.StopTimeout, n.StopTimeout),
+		LongestIdle: max(s.LongestIdle, n.LongestIdle), shortest: min(s.least(), n.least()),
+	}
 }
 
 const longestText = 2 << 10 // bytes of a text in a line: an error may quote the output of a hook

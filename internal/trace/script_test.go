@@ -40,6 +40,8 @@ func lines(t testing.TB, script string) []Line {
 			}
 			run, l.Target, l.Format = l.Run, "", Format
 			l.Settings = map[string]Settings{"web": {Cooldown: time.Minute, StartTimeout: 2 * time.Minute, StopTimeout: 3 * time.Minute}}
+		case kindReloaded: // with a cooldown of so long
+			l.Target, l.Settings = "", map[string]Settings{"web": {Cooldown: l.Delay, StartTimeout: 2 * time.Minute, StopTimeout: 3 * time.Minute}}
 		case event.RouseEnded, kindLost, kindPaused:
 			l.Target = ""
 		}
@@ -65,6 +67,8 @@ func set(t testing.TB, l *Line, key, value string) {
 		*numbers[key], err = strconv.Atoi(value)
 	case times[key] != nil:
 		*times[key], err = time.ParseDuration(value)
+	case key == "visits":
+		l.Visits, err = strconv.ParseBool(value)
 	case key == "resumed":
 		l.Resumed, err = strconv.ParseBool(value)
 	case key == "epoch":

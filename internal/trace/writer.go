@@ -121,6 +121,11 @@ func firstLine(t int64, at time.Time, run int, o Options) *Line {
 	}
 }
 
+// Reloaded notes other settings of targets.
+func (w *Writer) Reloaded(settings map[string]Settings) {
+	w.put(item{line: &Line{T: w.now(), At: time.Now().Round(0), Kind: kindReloaded, Run: w.run, Settings: settings}})
+}
+
 // Sink takes one event. It never waits.
 func (w *Writer) Sink(e event.Event) { w.put(item{event: e}) }
 
