@@ -172,11 +172,8 @@ func (v *visit) awaitDown(ctx context.Context) error {
 		}
 		return nil
 	}
-	if conn, err := v.Prober.Once(ctx, v.address); err == nil || errors.Is(err, probe.ErrAnswers) {
-		if conn != nil {
-			_ = conn.Close()
-		}
-		return fmt.Errorf("the status hook says that it does not run, and somebody answers at %s all the same", v.address)
+	if err := probe.Silent(ctx, v.Prober, v.address); errors.Is(err, probe.ErrStillUp) {
+		return fmt.Errorf("the status hook says that it does not run, and %w all the same", err)
 	}
 	return nil
 }
@@ -195,17 +192,7 @@ func (v *visit) stillUp(ctx context.Context, reporter driver.Reporter, reports b
 		}
 		return nil
 	}
-	conn, err := v.Prober.Once(ctx, v.address)
-	switch {
-	case errors.Is(err, probe.ErrCannotAsk):
-		return err
-	case err != nil && !errors.Is(err, probe.ErrAnswers):
-		return nil
-	}
-	if conn != nil {
-		_ = conn.Close()
-	}
-	return fmt.Errorf("somebody still answers at %s", v.address)
+	return probe.Silent(ctx, v.Prober, v.address)
 }
 
 // stopAgain stops what is down, which must do no harm.

@@ -148,3 +148,26 @@ func (p *Prober) presence(ctx context.Context, address string, err error) error 
 	_ = conn.Close()
 	return fmt.Errorf("%w: %w", ErrAnswers, err)
 }
+
+// An Asker asks a target once, as [Prober.Once] does.
+type Asker interface {
+	Once(ctx context.Context, address string) (net.Conn, error)
+}
+
+// ErrStillUp is why a target is not believed to be down.
+var ErrStillUp = errors.New("somebody still answers")
+
+// Silent is nil if nobody answers at an address, not even to say that it is not ready.
+func Silent(ctx context.Context, a Asker, address string) error {
+	conn, err := a.Once(ctx, address)
+	switch {
+	case errors.Is(err, ErrCannotAsk):
+		return err
+	case err != nil && !errors.Is(err, ErrAnswers):
+		return nil
+	}
+	if conn != nil {
+		_ = conn.Close()
+	}
+	return fmt.Errorf("%w at %s", ErrStillUp, address)
+}

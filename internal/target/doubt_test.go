@@ -130,7 +130,7 @@ func TestBrokenAppIsNotTakenForASleepingOne(t *testing.T) {
 		s.acquire().Release()
 		m.deaf.Store(true)
 		time.Sleep(31 * time.Minute)
-		if st := s.settled(); st.State == Stopped || !errors.Is(st.Err, errStillUp) {
+		if st := s.settled(); st.State == Stopped || !errors.Is(st.Err, probe.ErrStillUp) {
 			t.Errorf("after a stop that did nothing: %+v", st)
 		}
 	})

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/rouse-proxy/rouse/internal/driver"
+	"github.com/rouse-proxy/rouse/internal/probe"
 	"github.com/rouse-proxy/rouse/internal/state"
 )
 
@@ -210,7 +211,7 @@ func TestStopThatDoesNothingFails(t *testing.T) {
 		defer s.close()
 		s.acquire().Release()
 		time.Sleep(30*time.Minute + 30*time.Second)
-		if st := s.settled(); !errors.Is(st.Err, errStillUp) || st.State == Stopped {
+		if st := s.settled(); !errors.Is(st.Err, probe.ErrStillUp) || st.State == Stopped {
 			t.Errorf("after a stop action that does nothing: %+v", st)
 		}
 		s.acquire().Release() // still serves

@@ -12,9 +12,6 @@ import (
 	"github.com/rouse-proxy/rouse/internal/probe"
 )
 
-// errStillUp is why a stop that was carried out is not believed.
-var errStillUp = errors.New("the stop was carried out, but somebody still answers")
-
 // stop asks the driver and believes nothing until the target is verified down.
 func (j *job) stop(ctx context.Context) error {
 	timed, cancel := context.WithTimeout(ctx, j.StopTimeout)
@@ -110,15 +107,9 @@ func (j *job) silent(ctx context.Context) error {
 	if j.lost {
 		return nil
 	}
-	conn, err := j.Prober.Once(ctx, j.call.Address)
-	switch {
-	case errors.Is(err, probe.ErrCannotAsk):
-		return err
-	case err != nil && !errors.Is(err, probe.ErrAnswers):
-		return nil
+	err := probe.Silent(ctx, j.Prober, j.call.Address)
+	if errors.Is(err, probe.ErrStillUp) {
+		return fmt.Errorf("the stop was carried out, but %w", err)
 	}
-	if conn != nil {
-		_ = conn.Close()
-	}
-	return fmt.Errorf("%w at %s", errStillUp, j.call.Address)
+	return err
 }
