@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/rouse-proxy/rouse/internal/admin"
 )
 
 // crowdClients is how many the short form has. CROWD=10000 in the environment gives the long one; beyond what descriptors
@@ -40,9 +42,7 @@ func TestCrowdThatWaitsIsServedByteForByte(t *testing.T) {
 		crowd[i] = newClient(t, conn.(*net.TCPConn), crowdLife)
 		crowd[i].say(wordOf(i))
 	}
-	for range min(count, r.most()) {
-		r.awaitMsg("client waits")
-	}
+	s.awaitWaiting(min(count, r.most()))
 	asleep := time.Since(began)
 	s.release("boot")
 	for i, c := range crowd {
@@ -79,6 +79,16 @@ func crowdSize(t *testing.T) int {
 func wordOf(i int) string {
 	b := floodAt(uint64(i), 0)
 	return fmt.Sprint(i, " ", hex.EncodeToString(b[:min(1024, len(b))]))
+}
+
+// awaitWaiting waits until so many clients wait. The log has the first of them only.
+func (s *stage) awaitWaiting(n int) {
+	s.Helper()
+	rouse := admin.Dial(s.path("state"))
+	s.eventually(fmt.Sprintf("%d clients wait", n), func() bool {
+		targets, err := rouse.Targets(s.Context())
+		return err == nil && len(targets) == 1 && targets[0].Waiting == n
+	})
 }
 
 // most is how many clients the child lets in at once.
