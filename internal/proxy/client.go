@@ -48,7 +48,9 @@ func (l *Listener) handle(accepting, serving context.Context, conn net.Conn, pla
 	}
 	waiting, watched := watch(accepting, conn, c.lane.Patience)
 	hold, err := c.acquire(waiting, admission)
+	stay := &stay{client: c, hold: hold}
 	if err == nil {
+		defer stay.forget() // behind the release
 		defer hold.Release()
 		defer c.cut()
 		var leave func()
@@ -66,7 +68,6 @@ func (l *Listener) handle(accepting, serving context.Context, conn net.Conn, pla
 		return
 	}
 	c.served(hold)
-	stay := &stay{client: c, hold: hold}
 	stay.after(admission.count)
 	result, err := stay.relay(serving)
 	stay.end()
@@ -74,8 +75,6 @@ func (l *Listener) handle(accepting, serving context.Context, conn net.Conn, pla
 	if c.lane.doubts(result) {
 		hold.Doubt()
 	}
-	hold.Release()
-	stay.forget()
 }
 
 // connect gives the client a connection to the backend: the one that proved the
