@@ -15,6 +15,8 @@ Usage:
   rouse doctor              rehearse a target: does it start and stop as it should?
   rouse reload              have the running rouse read its config file again
   rouse targets             what the running rouse knows of its targets
+  rouse wake TARGET         wake a target now
+  rouse stop TARGET         stop a target that nobody uses, without waiting for its cooldown
   rouse hold TARGET         wake a target and keep it awake for a time
   rouse release TARGET      end that
   rouse demo                see it work on this machine, with nothing to install or to set up

@@ -37,7 +37,22 @@ type Keeper interface {
 	Hold(name string, until time.Time, why string) error
 	// Release ends such holds, and says how many there were.
 	Release(name string) (int, error)
+	Switch
 }
+
+// A Switch starts and stops targets for a person. Neither waits for the end of that.
+type Switch interface {
+	// Wake begins to wake a target, or those of a group. Its cooldown runs from when it is ready.
+	Wake(name string) error
+	// Stop begins to stop a target, or those of a group. The error is a [Conflict] if somebody uses one of them.
+	Stop(name string) error
+}
+
+// A Conflict is why something is not done now.
+type Conflict string
+
+// Error says why.
+func (c Conflict) Error() string { return string(c) }
 
 // A Target is what is told of one.
 type Target struct {
@@ -122,6 +137,12 @@ func Handler(d Daemon) http.Handler {
 		}
 		answerOr(w, struct{}{}, d.Hold(r.PathValue("name"), h.Until, h.Why))
 	})
+	mux.HandleFunc("POST /v1/targets/{name}/wake", func(w http.ResponseWriter, r *http.Request) {
+		answerOr(w, struct{}{}, d.Wake(r.PathValue("name")))
+	})
+	mux.HandleFunc("POST /v1/targets/{name}/stop", func(w http.ResponseWriter, r *http.Request) {
+		answerOr(w, struct{}{}, d.Stop(r.PathValue("name")))
+	})
 	mux.HandleFunc("DELETE /v1/targets/{name}/hold", func(w http.ResponseWriter, r *http.Request) {
 		n, err := d.Release(r.PathValue("name"))
 		answerOr(w, n, err)
@@ -131,7 +152,11 @@ func Handler(d Daemon) http.Handler {
 
 func answerOr(w http.ResponseWriter, value any, err error) {
 	if err != nil {
-		answer(w, http.StatusUnprocessableEntity, failure{err.Error()})
+		status := http.StatusUnprocessableEntity
+		if _, conflict := errors.AsType[Conflict](err); conflict {
+			status = http.StatusConflict
+		}
+		answer(w, status, failure{err.Error()})
 		return
 	}
 	answer(w, http.StatusOK, value)
@@ -185,4 +210,14 @@ func (c *Client) Hold(ctx context.Context, name string, h Hold) error {
 func (c *Client) Release(ctx context.Context, name string) (n int, err error) {
 	err = c.do(ctx, http.MethodDelete, "/v1/targets/"+pathOf(name)+"/hold", nil, &n)
 	return n, err
+}
+
+// Wake begins to wake a target or a group.
+func (c *Client) Wake(ctx context.Context, name string) error {
+	return c.do(ctx, http.MethodPost, "/v1/targets/"+pathOf(name)+"/wake", nil, nil)
+}
+
+// Stop begins to stop a target or a group.
+func (c *Client) Stop(ctx context.Context, name string) error {
+	return c.do(ctx, http.MethodPost, "/v1/targets/"+pathOf(name)+"/stop", nil, nil)
 }

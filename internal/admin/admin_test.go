@@ -31,6 +31,8 @@ func (s *script) Hold(name string, _ time.Time, why string) error {
 	return s.fails
 }
 
+func (s *script) Wake(string) error { return nil }
+func (s *script) Stop(string) error { return Conflict("2 hold it") }
 func (s *script) Release(name string) (int, error) {
 	s.asked = append(s.asked, "release "+name)
 	return 1, s.fails
@@ -142,5 +144,27 @@ func TestNothingChangesByWhatIsNotUnderstood(t *testing.T) {
 		if w.Code != c.status || len(d.asked) > 0 {
 			t.Errorf("%s %s: %d, and %q was done; want %d, and nothing", c.method, c.path, w.Code, d.asked, c.status)
 		}
+	}
+}
+
+func TestAConflictIsTold(t *testing.T) {
+	dir := t.TempDir()
+	serve(t, dir, &script{})
+	c := Dial(dir)
+	if err := c.Wake(t.Context(), "web"); err != nil {
+		t.Error(err)
+	}
+	if err := c.Stop(t.Context(), "web"); err == nil || err.Error() != "2 hold it" {
+		t.Errorf("got %v", err)
+	}
+	r := httptest.NewRecorder()
+	Handler(&script{}).ServeHTTP(r, httptest.NewRequest(http.MethodPost, "/v1/targets/web/stop", nil))
+	if r.Code != http.StatusConflict {
+		t.Errorf("the status is %d", r.Code)
+	}
+	r = httptest.NewRecorder()
+	Handler(&script{}).ServeHTTP(r, httptest.NewRequest(http.MethodGet, "/v1/targets/web/stop", nil))
+	if r.Code != http.StatusMethodNotAllowed {
+		t.Errorf("a GET has the status %d", r.Code)
 	}
 }

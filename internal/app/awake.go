@@ -2,10 +2,12 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
 
+	"github.com/rouse-proxy/rouse/internal/admin"
 	"github.com/rouse-proxy/rouse/internal/schedule"
 	"github.com/rouse-proxy/rouse/internal/target"
 )
@@ -192,4 +194,68 @@ func (h *hand) holdOf() byHand {
 		return byHand{}
 	}
 	return h.now
+}
+
+// Wake begins to wake the named target, or those of the group, whatever budgets and windows say. Nobody holds it then: its cooldown runs
+// from when it is ready.
+func (a *App) Wake(name string) error {
+	a.reloading.Lock()
+	defer a.reloading.Unlock()
+	parts, err := a.steerable(name)
+	if err != nil {
+		return fmt.Errorf("waking %q: %w", name, err)
+	}
+	for _, p := range parts {
+		ctx, end := context.WithTimeout(p.life, p.patience())
+		p.lives.Go(func() {
+			defer end()
+			h, err := p.target.AcquireFor(ctx, target.Wish{Rank: target.Commanding, Cause: "a person wakes it"})
+			if err != nil {
+				p.logger.Warn("a target could not be woken by hand", "target", p.target.Name(), "err", err)
+				return
+			}
+			h.Release()
+		})
+	}
+	return nil
+}
+
+// Stop begins to stop the named target, or those of the group. One that somebody uses or holds by hand is not stopped, and then none is.
+func (a *App) Stop(name string) error {
+	a.reloading.Lock()
+	defer a.reloading.Unlock()
+	parts, err := a.steerable(name)
+	if err != nil {
+		return fmt.Errorf("stopping %q: %w", name, err)
+	}
+	for _, p := range parts {
+		if h := p.hand.holdOf(); !h.Until.IsZero() {
+			return admin.Conflict(fmt.Sprintf("%q is held by hand until %s: rouse release %s ends that", p.target.Name(), h.Until.Local().Format("Jan 2, 15:04"), p.target.Name()))
+		}
+		if st := p.target.Status(); st.Held+st.Waiting > 0 {
+			return admin.Conflict(fmt.Sprintf("%q is not stopped: %v", p.target.Name(), &target.InUse{Held: st.Held, Waiting: st.Waiting}))
+		}
+	}
+	ctx, end := context.WithTimeout(a.run.accepting, stopTime)
+	defer end()
+	for _, p := range parts {
+		if err := p.target.Stop(ctx); err != nil {
+			return admin.Conflict(fmt.Sprintf("%q is not stopped: %v", p.target.Name(), err))
+		}
+	}
+	return nil
+}
+
+const stopTime = 5 * time.Second // that the owner of a target has to answer
+
+// steerable returns the parts of a name, if rouse is not about to end.
+func (a *App) steerable(name string) ([]*part, error) {
+	if a.run == nil || a.run.accepting.Err() != nil {
+		return nil, target.ErrEnding
+	}
+	parts := a.named(name)
+	if len(parts) == 0 {
+		return nil, errors.New("there is neither a target nor a group of that name")
+	}
+	return parts, nil
 }

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -192,4 +193,37 @@ func hears(conn net.Conn) (string, error) {
 	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
 	got, err := io.ReadAll(conn)
 	return string(got), err
+}
+
+func TestAPersonWakesAndStops(t *testing.T) {
+	h := newHouse(t, "web", "nas")
+	h.cfg.Targets[0].Groups, h.cfg.Targets[1].Groups = []string{"lab"}, []string{"lab"}
+	h.open(config.Route{To: to("web")}, config.Route{To: to("nas")})
+	if err := h.app.Wake("nobody"); err == nil {
+		t.Error("nobody was woken")
+	}
+	if err := h.app.Wake("lab"); err != nil {
+		t.Fatal(err)
+	}
+	await(t, func() bool {
+		return h.app.Status("web").State == target.Ready && h.app.Status("nas").State == target.Ready && h.app.Status("web").Held+h.app.Status("nas").Held == 0
+	})
+	conn := h.entered(h.from("127.0.0.1", 0), "web")
+	if err := h.app.Stop("lab"); err == nil || !strings.Contains(err.Error(), `"web" is not stopped: it is in use: held by 1, and 0 wait for it`) {
+		t.Errorf("stopped beside a client: %v", err)
+	}
+	_ = conn.Close()
+	await(t, func() bool { return h.app.Status("web").Held == 0 })
+	if err := h.app.Stop("lab"); err != nil {
+		t.Fatal(err)
+	}
+	await(t, func() bool {
+		return h.app.Status("web").State == target.Stopped && h.app.Status("nas").State == target.Stopped
+	})
+	if err := h.app.Hold("web", time.Now().Add(time.Hour), ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.app.Stop("web"); err == nil || !strings.Contains(err.Error(), "is held by hand until") {
+		t.Errorf("stopped against a hold: %v", err)
+	}
 }

@@ -8,6 +8,8 @@ type request struct {
 	hold *Hold         // of acquired, suspected, abandoned
 	done chan struct{} // of retired: closed when the target is down
 	opts *Options      // of changed
+
+	order chan<- error // a person wants the target stopped, and gets the answer; the fields above are zero then
 }
 
 // A mailbox takes requests from anybody without making anybody wait. The supervisor

@@ -8,6 +8,10 @@ import (
 
 // handle takes one request from outside.
 func (s *supervisor) handle(ops context.Context, r request) {
+	if r.order != nil {
+		r.order <- s.ordered(ops)
+		return
+	}
 	switch r.step {
 	case stepAcquired, stepSuspected:
 		s.enqueue(r)
@@ -105,6 +109,9 @@ func (s *supervisor) end() {
 	s.detach(driver.ErrDetach)
 	held := s.machine.held
 	for _, r := range s.mail.close() {
+		if r.order != nil {
+			continue // that this has ended tells
+		}
 		switch r.step {
 		case stepAcquired, stepSuspected:
 			s.enqueue(r)

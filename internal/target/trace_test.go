@@ -8,6 +8,9 @@ import (
 
 // TestTraceKnowsWhyATargetIsStoppedAtTheEnd: it goes by the words.
 func TestTraceKnowsWhyATargetIsStoppedAtTheEnd(t *testing.T) {
+	if CauseOrdered != trace.CauseOrdered {
+		t.Errorf("the cause is %q, and the rules look for %q", CauseOrdered, trace.CauseOrdered)
+	}
 	if ErrEnding.Error() != trace.CauseEnding {
 		t.Errorf("the cause is %q, and the rules look for %q", ErrEnding, trace.CauseEnding)
 	}

@@ -158,7 +158,7 @@ func (c *checker) counts(lf *life, l *Line) {
 
 // notTooSoon holds a stop against the last use.
 func (c *checker) notTooSoon(lf *life, l *Line) {
-	if lf.settings == nil || lf.used == 0 || l.Cause == CauseEnding || lf.run.blind || c.opts.NoClients {
+	if lf.settings == nil || lf.used == 0 || l.Cause == CauseEnding || l.Cause == CauseOrdered || lf.run.blind || c.opts.NoClients {
 		return
 	}
 	if idle := time.Duration(l.T - lf.used); idle < lf.settings.least()-early {

@@ -77,6 +77,9 @@ const (
 // CauseEnding is why a target is stopped before its cooldown is over.
 const CauseEnding = "rouse is ending"
 
+// CauseOrdered is another one.
+const CauseOrdered = "a person stops it"
+
 // first is the state of a target of which nobody has told yet.
 const first = "unknown"
 
