@@ -38,7 +38,7 @@ func writeProblems(out io.Writer, problems config.Problems) {
 
 // configFlag is for the commands that read a config.
 func configFlag(cmd *cobra.Command, path *string) {
-	cmd.Flags().StringVar(path, "config", "", "config `FILE`, or a directory of *.yaml files, read in the order of their names")
+	cmd.Flags().StringVar(path, "config", "", "config `FILE`, or a directory of *.yaml files, read in order of their names")
 }
 
 const whereConfig = `Without --config the first of these is taken: ./rouse.yaml, $XDG_CONFIG_HOME/rouse/rouse.yaml

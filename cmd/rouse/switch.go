@@ -19,8 +19,9 @@ func newWake() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "wake TARGET|GROUP", DisableFlagsInUseLine: true,
 		Short: "wake a target, and wait until it is ready",
-		Long: `Wakes a target, or all of a group, whatever its budget and its windows say, and waits until it is ready.
-Nobody holds it then: it is stopped when nobody has come within its cooldown. rouse hold keeps it awake.
+		Long: `Wakes a target, or all of a group, whatever its budget and its windows say, and waits until it is
+ready. Nobody holds it then: it is stopped when nobody has come within its cooldown. rouse hold
+keeps it awake.
 
 ` + whichRouse + `
 
