@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -174,8 +175,9 @@ func oneTarget(_ *cobra.Command, args []string) error {
 
 func newTargets() *cobra.Command {
 	var s steering
+	var asJSON bool
 	cmd := &cobra.Command{
-		Use: "targets [--config=FILE]", DisableFlagsInUseLine: true,
+		Use: "targets [--config=FILE] [--json]", DisableFlagsInUseLine: true,
 		Short: "what the running rouse knows of its targets",
 		Long: `Lists the targets of the running rouse: their state, how many clients hold each and how many wait, when it
 stops if nobody comes, and who holds it by hand.
@@ -191,6 +193,11 @@ stops if nobody comes, and who holds it by hand.
 			if err != nil {
 				return err
 			}
+			if asJSON {
+				out := json.NewEncoder(cmd.OutOrStdout())
+				out.SetIndent("", "  ")
+				return out.Encode(all)
+			}
 			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
 			fmt.Fprintln(w, "TARGET\tSTATE\tHELD\tWAITING\tSTOPS IN\tREMARKS")
 			for _, t := range all {
@@ -200,6 +207,7 @@ stops if nobody comes, and who holds it by hand.
 		},
 	}
 	s.flags(cmd)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "write it as JSON")
 	return cmd
 }
 

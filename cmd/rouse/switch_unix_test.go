@@ -16,6 +16,9 @@ func TestAPersonWakesAndStopsATarget(t *testing.T) {
 	if got := rouse(t, s.dir, "wake", "web", "--state-dir=state"); got.code != exitDone || !strings.Contains(got.stdout, "web is ready") {
 		t.Errorf("wake exits with %d: %s %s", got.code, got.stdout, oneLine(got.stderr))
 	}
+	if got := rouse(t, s.dir, "targets", "--json", "--state-dir=state"); got.code != exitDone || !strings.Contains(got.stdout, `"state": "ready"`) {
+		t.Errorf("targets exits with %d: %s %s", got.code, got.stdout, oneLine(got.stderr))
+	}
 	c := r.dial()
 	c.ask("hello")
 	if got := rouse(t, s.dir, "stop", "web", "--state-dir=state"); got.code != exitFailed || !strings.Contains(got.stderr, "held by 1, and 0 wait for it") {
