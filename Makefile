@@ -9,7 +9,7 @@ SEED     ?= 0
 ROUNDS   ?= 100
 FIRST    ?= 1
 
-.PHONY: demo build test setup lint unit fuzz cross deadcode sabotage chaos rounds bench microbench benchcmp clean
+.PHONY: demo build test setup lint web unit fuzz cross deadcode sabotage chaos rounds bench microbench benchcmp clean
 
 # Show the main job on this machine; needs only Go.
 demo:
@@ -20,7 +20,7 @@ build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o bin/rouse ./cmd/rouse
 
 # Install what the tests need, then everything.
-test: setup lint cross deadcode unit fuzz sabotage
+test: setup lint cross deadcode web unit fuzz sabotage
 	@echo "make test: all passed"
 
 # Packages that tests use: PostgreSQL, Redis, OpenSSH, QEMU, shellcheck and a few tools.
@@ -34,6 +34,10 @@ lint:
 	$(GO) vet ./...
 	$(GO) fix -diff ./...
 	$(GO) tool staticcheck ./...
+
+# The dashboard: its sources, and whether the built files in the tree are theirs.
+web:
+	./web/check.sh
 
 unit:
 	$(GO) test -race -shuffle=on -timeout=20m ./...

@@ -16,9 +16,10 @@ import (
 var wallClock = map[string][]string{
 	"UnixNano":  {"trace/"},
 	"UnixMilli": {"trace/"},
+	"UnixMicro": {"config/fingerprint.go", "history/", "metrics/"},
 	"Round":     {"gate/budget.go", "state/state.go", "driver/exec/leftover.go", "driver/exec/keeper.go", "trace/"},
 	"UTC":       {"state/", "trace/"},
-	"Local":     {"app/awake.go"},
+	"Local":     {"app/", "admin/daemon.go"},
 }
 
 // TestNothingIsDecidedByTheWallClock: a duration is measured on the clock that only runs forward. A time loses its reading of

@@ -29,6 +29,8 @@ wanted=(
 	gcc:gcc
 	ss:iproute2
 	unshare:util-linux
+	/usr/bin/chromium:chromium
+	promtool:prometheus
 )
 if [[ ${1:-} == bench ]]; then
 	users="the benchmarks" without="the benchmarks leave out what these packages bring"

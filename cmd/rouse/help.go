@@ -14,11 +14,17 @@ Usage:
   rouse init [FLAGS]        writes a config file, after a few questions or from flags
   rouse doctor              rehearse a target: does it start and stop as it should?
   rouse reload              have the running rouse read its config file again
-  rouse targets             what the running rouse knows of its targets
+  rouse status              the targets of the running rouse, and how they are; --watch
+  rouse why TARGET          why it is awake or asleep
+  rouse history             who came, what happened, and how long starts took
+  rouse events              what happens, as it happens
+  rouse dashboard           the address of the dashboard, with the key to it
+  rouse dial TARGET         join this terminal or an ssh to a target, and wake it
   rouse wake TARGET         wake a target now
   rouse stop TARGET         stop a target that nobody uses, without waiting for its cooldown
   rouse hold TARGET         wake a target and keep it awake for a time
   rouse release TARGET      end that
+  rouse maintenance TARGET  refuse new clients, or have them wait, for a backup, say
   rouse demo                see it work on this machine, with nothing to install or to set up
   rouse trace check FILE    whether a rouse that wrote a trace has kept its promises
   rouse version             which rouse this is

@@ -53,7 +53,8 @@ func newRoot(std streams, problems config.Problems) *cobra.Command {
 	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { printHelp(cmd.OutOrStdout(), cmd) })
 	root.SetFlagErrorFunc(flagProblem)
 	root.AddCommand(newVersion(), newDemo(std), newDemoService(), newTrace(),
-		newRun(std), newCheck(), newInit(std), newDoctor(std), newReload(), newWake(), newStop(), newHold(), newRelease(), newTargets())
+		newRun(std), newCheck(), newInit(std), newDoctor(std), newReload(), newWake(), newStop(), newHold(), newRelease(), newMaintenance(),
+		newStatus(std), newWhy(), newHistory(), newEvents(), newDial(std), newDashboard())
 	completeOnly(root)
 	return root
 }

@@ -1,12 +1,10 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -173,44 +171,6 @@ func oneTarget(_ *cobra.Command, args []string) error {
 	return config.Problems{{Where: "TARGET", Text: fmt.Sprintf("%d names are given", len(args)), Hint: "write that of one target, or of one group"}}
 }
 
-func newTargets() *cobra.Command {
-	var s steering
-	var asJSON bool
-	cmd := &cobra.Command{
-		Use: "targets [--config=FILE] [--json]", DisableFlagsInUseLine: true,
-		Short: "what the running rouse knows of its targets",
-		Long: `Lists the targets of the running rouse: their state, how many clients hold each and how many wait, when it
-stops if nobody comes, and who holds it by hand.
-
-` + whichRouse,
-		Args: noArguments,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			client, err := s.client()
-			if err != nil {
-				return err
-			}
-			all, err := client.Targets(cmd.Context())
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				out := json.NewEncoder(cmd.OutOrStdout())
-				out.SetIndent("", "  ")
-				return out.Encode(all)
-			}
-			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-			fmt.Fprintln(w, "TARGET\tSTATE\tHELD\tWAITING\tSTOPS IN\tREMARKS")
-			for _, t := range all {
-				fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\t%s\n", t.Name, t.State, t.Held, t.Waiting, stops(t), remarks(t))
-			}
-			return w.Flush()
-		},
-	}
-	s.flags(cmd)
-	cmd.Flags().BoolVar(&asJSON, "json", false, "write it as JSON")
-	return cmd
-}
-
 // stops says when a target stops.
 func stops(t admin.Target) string {
 	if t.StopAt.IsZero() {
@@ -229,6 +189,13 @@ func remarks(t admin.Target) string {
 	}
 	if t.Busy {
 		all = append(all, "busy, and asked again then")
+	}
+	if t.Maintenance != "" {
+		text := map[string]string{"refuse": "new clients are refused", "hold": "new clients have to wait"}[t.Maintenance]
+		if t.MaintainWhy != "" {
+			text += " (" + t.MaintainWhy + ")"
+		}
+		all = append(all, text)
 	}
 	if !t.Hold.IsZero() {
 		text := "held until " + t.Hold.Format("Jan 2, 15:04")

@@ -45,12 +45,13 @@ Exit codes: 0 it is ready, 1 it is not.`,
 
 func newStop() *cobra.Command {
 	var s steering
-	var now bool
+	var now, force bool
 	cmd := &cobra.Command{
 		Use: "stop TARGET|GROUP", DisableFlagsInUseLine: true,
 		Short: "stop a target that nobody uses, without waiting for its cooldown",
 		Long: `Stops a target, or all of a group, at once, and waits until it is down. One that clients, another
-target or a person by hand keep awake is not stopped, and then none of the group is.
+target or a person by hand keep awake is not stopped, and then none of the group is. With --force
+the clients that are connected are cut.
 
 ` + whichRouse + `
 
@@ -61,7 +62,7 @@ Exit codes: 0 it is down, 1 it is not.`,
 			if err != nil {
 				return err
 			}
-			if err := client.Stop(cmd.Context(), args[0]); err != nil || now {
+			if err := client.Stop(cmd.Context(), args[0], force); err != nil || now {
 				return err
 			}
 			return follow(cmd.Context(), cmd.OutOrStdout(), client, args[0], "stopped", "stopping", "unknown")
@@ -69,6 +70,7 @@ Exit codes: 0 it is down, 1 it is not.`,
 	}
 	s.flags(cmd)
 	cmd.Flags().BoolVar(&now, "no-wait", false, "do not wait")
+	cmd.Flags().BoolVar(&force, "force", false, "cut the clients that are connected")
 	return cmd
 }
 

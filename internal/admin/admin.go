@@ -1,18 +1,25 @@
 // Package admin is how a person talks to a rouse that runs: HTTP with JSON over a unix socket in its state directory, which is open
-// to the user that rouse runs as, and to nobody else. Nothing changes by GET.
+// to the user that rouse runs as, and to nobody else; and over TCP, if that is wanted, for those who have the token. Nothing changes by GET,
+// and nothing can be set that is run.
 package admin
 
 import (
 	"context"
-	"encoding/json"
+	_ "embed" // the description
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
+
+	"github.com/rouse-proxy/rouse/internal/history"
+	"github.com/rouse-proxy/rouse/internal/web"
 )
 
 const (
@@ -21,67 +28,6 @@ const (
 	mostPath   = 103 // bytes of a socket's path, on every system
 	patience   = 10 * time.Second
 )
-
-// A Daemon is a rouse that runs, as far as a person may steer it.
-type Daemon interface {
-	// Reload reads the config again. The answer is what has changed; an error lists everything that is wrong.
-	Reload(cause string) (any, error)
-	// Targets tells of all targets.
-	Targets() []Target
-	Keeper
-}
-
-// A Keeper keeps targets awake for a person.
-type Keeper interface {
-	// Hold keeps a target, or those of a group, awake until a time.
-	Hold(name string, until time.Time, why string) error
-	// Release ends such holds, and says how many there were.
-	Release(name string) (int, error)
-	Switch
-}
-
-// A Switch starts and stops targets for a person. Neither waits for the end of that.
-type Switch interface {
-	// Wake begins to wake a target, or those of a group. Its cooldown runs from when it is ready.
-	Wake(name string) error
-	// Stop begins to stop a target, or those of a group. The error is a [Conflict] if somebody uses one of them.
-	Stop(name string) error
-}
-
-// A Conflict is why something is not done now.
-type Conflict string
-
-// Error says why.
-func (c Conflict) Error() string { return string(c) }
-
-// A Target is what is told of one.
-type Target struct {
-	Name     string    `json:"name"`
-	Groups   []string  `json:"groups,omitempty"`
-	State    string    `json:"state"`
-	Since    time.Time `json:"since,omitzero"`
-	Address  string    `json:"address"`
-	Held     int       `json:"held"`
-	Waiting  int       `json:"waiting"`
-	Visitors int       `json:"visitors,omitempty"` // who are served, and do not keep it awake
-	StopAt   time.Time `json:"stop_at,omitzero"`
-	Busy     bool      `json:"busy,omitempty"`      // so it is not stopped yet, and asked again at StopAt
-	Hold     time.Time `json:"hold_until,omitzero"` // by hand
-	Why      string    `json:"hold_why,omitempty"`
-	Leaving  bool      `json:"leaving,omitempty"` // it is no longer configured
-	Error    string    `json:"error,omitempty"`
-}
-
-// A Hold is asked for.
-type Hold struct {
-	Until time.Time `json:"until"`
-	Why   string    `json:"why"`
-}
-
-// failure is the answer to what has failed.
-type failure struct {
-	Error string `json:"error"`
-}
 
 // SocketPath returns where the socket is for a state directory.
 func SocketPath(dir string) string { return filepath.Join(dir, socketName) }
@@ -107,66 +53,51 @@ func Listen(dir string) (net.Listener, error) {
 }
 
 // Serve answers until ctx ends.
-func Serve(ctx context.Context, ln net.Listener, d Daemon, logger *slog.Logger) {
+func Serve(ctx context.Context, ln net.Listener, d Daemon, g Guard, logger *slog.Logger) {
 	server := &http.Server{
-		Handler: Handler(d), ReadHeaderTimeout: patience, ReadTimeout: patience, IdleTimeout: patience, MaxHeaderBytes: 16 << 10,
-		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
+		Handler: Handler(ctx, d, g), ReadHeaderTimeout: patience, ReadTimeout: patience, IdleTimeout: time.Minute, WriteTimeout: 2 * patience, MaxHeaderBytes: 16 << 10,
+		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 	}
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
 	defer stop()
-	if err := server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
-		logger.Error("nobody can talk to this rouse any more", "err", err)
+	if err := server.Serve(limit(ln, mostAsking)); !errors.Is(err, http.ErrServerClosed) {
+		logger.Error("nobody can talk to this rouse any more", "address", ln.Addr().String(), "err", err)
 	}
 }
 
-// Handler answers requests.
-func Handler(d Daemon) http.Handler {
+// Handler answers requests until ctx ends.
+func Handler(ctx context.Context, d Daemon, g Guard) http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /v1/targets", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, d.Targets()) })
-	mux.HandleFunc("POST /v1/reload", func(w http.ResponseWriter, _ *http.Request) {
-		report, err := d.Reload("rouse reload")
-		answerOr(w, report, err)
-	})
-	mux.HandleFunc("POST /v1/targets/{name}/hold", func(w http.ResponseWriter, r *http.Request) {
-		var h Hold
-		dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, mostBody))
-		dec.DisallowUnknownFields()
-		if err := dec.Decode(&h); err != nil {
-			answer(w, http.StatusBadRequest, failure{"the request is not understood: " + err.Error()})
-			return
-		}
-		answerOr(w, struct{}{}, d.Hold(r.PathValue("name"), h.Until, h.Why))
-	})
-	mux.HandleFunc("POST /v1/targets/{name}/wake", func(w http.ResponseWriter, r *http.Request) {
-		answerOr(w, struct{}{}, d.Wake(r.PathValue("name")))
-	})
-	mux.HandleFunc("POST /v1/targets/{name}/stop", func(w http.ResponseWriter, r *http.Request) {
-		answerOr(w, struct{}{}, d.Stop(r.PathValue("name")))
-	})
-	mux.HandleFunc("DELETE /v1/targets/{name}/hold", func(w http.ResponseWriter, r *http.Request) {
-		n, err := d.Release(r.PathValue("name"))
-		answerOr(w, n, err)
-	})
-	return mux
-}
-
-func answerOr(w http.ResponseWriter, value any, err error) {
-	if err != nil {
-		status := http.StatusUnprocessableEntity
-		if _, conflict := errors.AsType[Conflict](err); conflict {
-			status = http.StatusConflict
-		}
-		answer(w, status, failure{err.Error()})
-		return
+	a := &api{daemon: d, place: time.Local, done: ctx.Done()}
+	methods := map[string][]string{}
+	for _, r := range Routes() {
+		mux.HandleFunc(r.Method+" "+r.Path, a.serve(r))
+		methods[r.Path] = append(methods[r.Path], r.Method)
 	}
-	answer(w, http.StatusOK, value)
+	for path, allowed := range methods {
+		mux.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Allow", strings.Join(allowed, ", "))
+			answer(w, http.StatusMethodNotAllowed, failure{"here one may " + strings.Join(allowed, " or ")})
+		})
+	}
+	mux.HandleFunc("GET /v1/openapi.json", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write(Description) // who has gone needs no answer
+	})
+	mux.Handle("GET "+metricsPath, d.Metrics())
+	mux.HandleFunc("/v1/", func(w http.ResponseWriter, r *http.Request) {
+		answer(w, http.StatusNotFound, failure{"there is nothing at " + strconv.Quote(r.Method+" "+r.URL.Path) + ": GET /v1/openapi.json lists what there is"})
+	})
+	if g.Address.IsValid() {
+		mux.Handle("/", web.Handler())
+	}
+	return g.guard(mux)
 }
 
-func answer(w http.ResponseWriter, status int, value any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(value) // who has gone needs no answer
-}
+// Description is the API as OpenAPI 3.1 has it.
+//
+//go:embed openapi.json
+var Description []byte
 
 // A Client talks to the rouse of a state directory.
 type Client struct {
@@ -217,7 +148,41 @@ func (c *Client) Wake(ctx context.Context, name string) error {
 	return c.do(ctx, http.MethodPost, "/v1/targets/"+pathOf(name)+"/wake", nil, nil)
 }
 
-// Stop begins to stop a target or a group.
-func (c *Client) Stop(ctx context.Context, name string) error {
-	return c.do(ctx, http.MethodPost, "/v1/targets/"+pathOf(name)+"/stop", nil, nil)
+// Stop begins to stop a target or a group; forced, clients are cut.
+func (c *Client) Stop(ctx context.Context, name string, force bool) error {
+	path := "/v1/targets/" + pathOf(name) + "/stop"
+	if force {
+		path += "?force=yes"
+	}
+	return c.do(ctx, http.MethodPost, path, nil, nil)
+}
+
+// Maintain keeps new clients from a target or a group: mode is refuse or hold, or off to let them in again.
+func (c *Client) Maintain(ctx context.Context, name string, m Maintenance) error {
+	path := "/v1/targets/" + pathOf(name) + "/maintenance"
+	if m.Mode == "off" {
+		return c.do(ctx, http.MethodDelete, path, nil, nil)
+	}
+	return c.do(ctx, http.MethodPost, path, m, nil)
+}
+
+// Status asks what is so now.
+func (c *Client) Status(ctx context.Context) (s Status, err error) {
+	err = c.do(ctx, http.MethodGet, "/v1/status", nil, &s)
+	return s, err
+}
+
+// Why asks why a target is as it is.
+func (c *Client) Why(ctx context.Context, name string) (w Why, err error) {
+	err = c.do(ctx, http.MethodGet, "/v1/targets/"+pathOf(name)+"/why", nil, &w)
+	return w, err
+}
+
+// Events calls with each fact after an ID, as it happens, until ctx ends or the connection does. 0: from now on.
+func (c *Client) Events(ctx context.Context, target string, after int64, each func(history.Fact) error) error {
+	path := "/v1/events?status=no&target=" + url.QueryEscape(target)
+	if after != 0 {
+		path += "&after=" + strconv.FormatInt(after, 10)
+	}
+	return c.stream(ctx, path, each)
 }

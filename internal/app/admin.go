@@ -1,10 +1,10 @@
 package app
 
 import (
-	"cmp"
 	"context"
 	"fmt"
-	"slices"
+	"net"
+	"net/netip"
 	"time"
 
 	"github.com/rouse-proxy/rouse/internal/admin"
@@ -34,37 +34,63 @@ func (s steered) Hold(name string, until time.Time, why string) error {
 	return s.App.Hold(name, until, why)
 }
 
-// Targets tells of all targets, by name.
-func (s steered) Targets() []admin.Target {
-	s.mu.Lock()
-	parts := make(map[string]*part, len(s.parts))
-	leaving := map[string]bool{}
-	for name, p := range s.parts {
-		parts[name], leaving[name] = p, s.cfg.Named(name) == nil
-	}
-	s.mu.Unlock()
-	var all []admin.Target
-	for name, p := range parts {
-		st, h := p.target.Status(), p.hand.holdOf()
-		t := admin.Target{
-			Name: name, Groups: p.config().Groups, State: st.State.String(), Since: st.Since, Address: st.Address, Held: st.Held, Waiting: st.Waiting, Visitors: st.Visitors,
-			StopAt: st.StopAt, Busy: st.Busy, Hold: h.Until, Why: h.Why, Leaving: leaving[name],
-		}
-		if st.Err != nil {
-			t.Error = st.Err.Error()
-		}
-		all = append(all, t)
-	}
-	slices.SortFunc(all, func(x, y admin.Target) int { return cmp.Compare(x.Name, y.Name) })
-	return all
-}
-
 // listenAdmin lets a person steer this rouse. One that cannot be steered serves all the same.
 func (a *App) listenAdmin(ctx context.Context, r *running) {
 	ln, err := admin.Listen(a.store.Path())
 	if err != nil {
-		a.logger.Warn("rouse reload, hold, release and targets cannot talk to this rouse", "err", err)
-		return
+		a.logger.Warn("rouse status, reload, wake, stop and hold cannot talk to this rouse", "err", err)
+	} else {
+		r.lives.Go(func() { admin.Serve(ctx, ln, steered{a}, admin.Guard{}, a.logger) })
 	}
-	r.lives.Go(func() { admin.Serve(ctx, ln, steered{a}, a.logger) })
+	if a.adminListener != nil {
+		r.lives.Go(func() { admin.Serve(ctx, a.adminListener, steered{a}, a.guard, a.logger) })
+	}
+}
+
+// openAdmin listens where the config says, with the token of its file or of the state directory.
+func (a *App) openAdmin() error {
+	c := a.cfg.Admin
+	if !c.Listen.IsValid() {
+		return nil
+	}
+	token, made, err := "", false, error(nil)
+	if c.TokenFile != "" {
+		token, err = admin.ReadToken(c.TokenFile)
+	} else {
+		token, made, err = admin.MakeToken(a.store.Path())
+	}
+	if err != nil {
+		return fmt.Errorf("admin: %w", err)
+	}
+	network := "tcp"
+	if c.Listen.Addr().Is4() {
+		network = "tcp4"
+	}
+	ln, err := net.Listen(network, c.Listen.String())
+	if err != nil {
+		return fmt.Errorf("admin: %w%s", err, listenHint(err))
+	}
+	a.onClose(func() error { _ = ln.Close(); return nil }) // Serve has closed it in the ordinary course
+	address, err := netip.ParseAddrPort(ln.Addr().String())
+	if err != nil {
+		return fmt.Errorf("admin: %w", err)
+	}
+	a.adminListener = ln
+	a.guard = admin.Guard{Token: token, Address: netip.AddrPortFrom(address.Addr().Unmap(), address.Port()), Hosts: c.Hosts, OpenMetrics: c.OpenMetrics}
+	if made {
+		a.logger.Info("made a token for the API and the dashboard", "file", admin.TokenPath(a.store.Path()))
+	}
+	a.logger.Info("the dashboard and the API are up", "url", "http://"+ln.Addr().String()+"/", "open-with", "rouse dashboard")
+	if !address.Addr().IsLoopback() {
+		a.logger.Warn("the API is not on loopback, and not encrypted: put a proxy with TLS before it, or listen on 127.0.0.1", "address", ln.Addr().String())
+	}
+	return nil
+}
+
+// AdminAddr returns where the API can be had over TCP; nil: nowhere.
+func (a *App) AdminAddr() net.Addr {
+	if a.adminListener == nil {
+		return nil
+	}
+	return a.adminListener.Addr()
 }

@@ -17,10 +17,13 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/rouse-proxy/rouse/internal/admin"
 	"github.com/rouse-proxy/rouse/internal/config"
 	"github.com/rouse-proxy/rouse/internal/event"
 	"github.com/rouse-proxy/rouse/internal/gate"
+	"github.com/rouse-proxy/rouse/internal/history"
 	"github.com/rouse-proxy/rouse/internal/loop"
+	"github.com/rouse-proxy/rouse/internal/metrics"
 	"github.com/rouse-proxy/rouse/internal/proxy"
 	"github.com/rouse-proxy/rouse/internal/relay"
 	"github.com/rouse-proxy/rouse/internal/state"
@@ -49,13 +52,18 @@ type Options struct {
 
 // An App is the daemon.
 type App struct {
-	opts   Options
-	logger *slog.Logger
-	events *event.Log
-	store  *state.Dir
-	trace  *trace.Writer // nil: none is wanted
-	loops  *loop.Group   // nil where there are none
-	slots  *gate.Slots
+	opts          Options
+	logger        *slog.Logger
+	events        *event.Log
+	store         *state.Dir
+	trace         *trace.Writer // nil: none is wanted
+	history       *history.Store
+	metrics       *metrics.Metrics
+	began         time.Time
+	adminListener net.Listener // nil: nobody asks over TCP
+	guard         admin.Guard
+	loops         *loop.Group // nil where there are none
+	slots         *gate.Slots
 
 	rereading sync.Mutex // one reading of the config at a time, with its reload: an older one never comes last
 	reloading sync.Mutex // one reload at a time; held, but for the first moments, by who writes what mu guards
@@ -120,7 +128,7 @@ func (a *App) named(name string) (parts []*part) {
 // New builds the daemon. An error that wraps [config.Problems] is about the config;
 // every other is about this machine. Nothing is left open after an error.
 func New(opts Options) (_ *App, err error) {
-	a := &App{opts: opts, cfg: opts.Config, logger: opts.Logger, parts: map[string]*part{}, listeners: map[string]*listener{}}
+	a := &App{opts: opts, began: time.Now(), cfg: opts.Config, logger: opts.Logger, parts: map[string]*part{}, listeners: map[string]*listener{}}
 	if a.logger == nil {
 		a.logger = slog.New(slog.DiscardHandler)
 	}
@@ -158,6 +166,9 @@ func New(opts Options) (_ *App, err error) {
 		}
 		a.onClose(func() error { _ = l.Close(); return nil }) // Serve has closed it in the ordinary course
 		a.listeners[keyOf(i, r)] = l
+	}
+	if err := a.openAdmin(); err != nil {
+		return nil, err
 	}
 	if err := refuseLoops(a.cfg, a.listeners); err != nil {
 		return nil, err
@@ -210,7 +221,7 @@ func (a *App) listen(r config.Route, plan *proxy.Plan) (*listener, error) {
 	}
 	routes := len(a.cfg.Routes)
 	return &listener{Listener: ln, route: r, plan: plan, proxy: proxy.New(proxy.Options{
-		Plan: plan, Slots: a.slots, Events: a.events, Logger: a.logger, Loops: a.loops, Spare: spareDials(routes),
+		Plan: plan, Route: ln.Addr().String(), Slots: a.slots, Events: a.events, Logger: a.logger, Loops: a.loops, Spare: spareDials(routes),
 	})}, nil
 }
 

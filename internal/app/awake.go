@@ -122,6 +122,7 @@ func (a *App) Hold(name string, until time.Time, why string) error {
 			return err
 		}
 		p.holdByHand(h)
+		a.steer(p, "held by hand until "+until.Local().Format("Jan 2, 15:04"), why)
 	}
 	return nil
 }
@@ -138,6 +139,7 @@ func (a *App) Release(name string) (int, error) {
 	for _, p := range parts {
 		if p.hand.drop() {
 			released++
+			a.steer(p, "held by hand no more", "")
 		}
 		if err := a.store.SaveNote(p.target.Name(), holdKind, byHand{}); err != nil {
 			return released, err
@@ -207,6 +209,7 @@ func (a *App) Wake(name string) error {
 	}
 	for _, p := range parts {
 		ctx, end := context.WithTimeout(p.life, p.patience())
+		a.steer(p, "a person wakes it", "")
 		p.lives.Go(func() {
 			defer end()
 			h, err := p.target.AcquireFor(ctx, target.Wish{Rank: target.Commanding, Cause: "a person wakes it"})
@@ -220,8 +223,9 @@ func (a *App) Wake(name string) error {
 	return nil
 }
 
-// Stop begins to stop the named target, or those of the group. One that somebody uses or holds by hand is not stopped, and then none is.
-func (a *App) Stop(name string) error {
+// Stop begins to stop the named target, or those of the group. One that somebody uses or holds by hand is not stopped, and then none is. Forced,
+// clients that are connected are cut.
+func (a *App) Stop(name string, force bool) error {
 	a.reloading.Lock()
 	defer a.reloading.Unlock()
 	parts, err := a.steerable(name)
@@ -232,16 +236,22 @@ func (a *App) Stop(name string) error {
 		if h := p.hand.holdOf(); !h.Until.IsZero() {
 			return admin.Conflict(fmt.Sprintf("%q is held by hand until %s: rouse release %s ends that", p.target.Name(), h.Until.Local().Format("Jan 2, 15:04"), p.target.Name()))
 		}
-		if st := p.target.Status(); st.Held+st.Waiting > 0 {
+		if st := p.target.Status(); !force && st.Held+st.Waiting > 0 {
 			return admin.Conflict(fmt.Sprintf("%q is not stopped: %v", p.target.Name(), &target.InUse{Held: st.Held, Waiting: st.Waiting}))
 		}
 	}
 	ctx, end := context.WithTimeout(a.run.accepting, stopTime)
 	defer end()
+	if force {
+		if err := a.force(ctx, parts); err != nil {
+			return err
+		}
+	}
 	for _, p := range parts {
 		if err := p.target.Stop(ctx); err != nil {
 			return admin.Conflict(fmt.Sprintf("%q is not stopped: %v", p.target.Name(), err))
 		}
+		a.steer(p, "a person stops it", "")
 	}
 	return nil
 }

@@ -209,12 +209,12 @@ func TestAPersonWakesAndStops(t *testing.T) {
 		return h.app.Status("web").State == target.Ready && h.app.Status("nas").State == target.Ready && h.app.Status("web").Held+h.app.Status("nas").Held == 0
 	})
 	conn := h.entered(h.from("127.0.0.1", 0), "web")
-	if err := h.app.Stop("lab"); err == nil || !strings.Contains(err.Error(), `"web" is not stopped: it is in use: held by 1, and 0 wait for it`) {
+	if err := h.app.Stop("lab", false); err == nil || !strings.Contains(err.Error(), `"web" is not stopped: it is in use: held by 1, and 0 wait for it`) {
 		t.Errorf("stopped beside a client: %v", err)
 	}
 	_ = conn.Close()
 	await(t, func() bool { return h.app.Status("web").Held == 0 })
-	if err := h.app.Stop("lab"); err != nil {
+	if err := h.app.Stop("lab", false); err != nil {
 		t.Fatal(err)
 	}
 	await(t, func() bool {
@@ -223,7 +223,7 @@ func TestAPersonWakesAndStops(t *testing.T) {
 	if err := h.app.Hold("web", time.Now().Add(time.Hour), ""); err != nil {
 		t.Fatal(err)
 	}
-	if err := h.app.Stop("web"); err == nil || !strings.Contains(err.Error(), "is held by hand until") {
+	if err := h.app.Stop("web", false); err == nil || !strings.Contains(err.Error(), "is held by hand until") {
 		t.Errorf("stopped against a hold: %v", err)
 	}
 }

@@ -15,7 +15,8 @@ import (
 func (a *App) openEvents(opts Options) error {
 	h := newHush(a.logger)
 	a.onClose(func() error { h.flush(); return nil })
-	sinks := append([]func(event.Event){logSink(a.logger, h)}, opts.Sinks...)
+	a.openHistory()
+	sinks := append([]func(event.Event){logSink(a.logger, h), a.history.Sink, a.metrics.Sink}, opts.Sinks...)
 	if a.cfg.Trace != "" {
 		if err := a.openTrace(opts.Version); err != nil {
 			return err
@@ -23,9 +24,6 @@ func (a *App) openEvents(opts Options) error {
 		sinks = append(sinks, a.trace.Sink)
 	}
 	a.events = event.NewLog(sinks...)
-	if len(sinks) == 1 {
-		a.events = a.events.AtLeast(leastLevel(a.logger))
-	}
 	return nil
 }
 
@@ -64,7 +62,7 @@ func (a *App) tellHook(target string, r exec.HookRun) {
 	if r.Ended {
 		kind = event.HookEnded
 	}
-	a.events.Emit(event.Event{Kind: kind, Target: target, Operation: r.Hook, PID: r.PID, Epoch: r.Epoch, Err: r.Err})
+	a.events.Emit(event.Event{Kind: kind, Target: target, Operation: r.Hook, PID: r.PID, Epoch: r.Epoch, Err: r.Err, Output: r.Output})
 }
 
 // logSink writes every event to the log.
@@ -81,14 +79,4 @@ func logSink(logger *slog.Logger, h *hush) func(event.Event) {
 			logger.LogAttrs(context.Background(), level, string(e.Kind), e.Attrs()...)
 		}
 	}
-}
-
-// leastLevel is the lowest level that is logged.
-func leastLevel(logger *slog.Logger) slog.Level {
-	for _, level := range []slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn} {
-		if logger.Enabled(context.Background(), level) {
-			return level
-		}
-	}
-	return slog.LevelError
 }

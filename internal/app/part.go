@@ -15,6 +15,7 @@ import (
 	"github.com/rouse-proxy/rouse/internal/gate"
 	"github.com/rouse-proxy/rouse/internal/probe"
 	"github.com/rouse-proxy/rouse/internal/proxy"
+	"github.com/rouse-proxy/rouse/internal/relay"
 	"github.com/rouse-proxy/rouse/internal/schedule"
 	"github.com/rouse-proxy/rouse/internal/state"
 	"github.com/rouse-proxy/rouse/internal/target"
@@ -28,6 +29,8 @@ type part struct {
 	target *target.Target
 	blame  *proxy.Blame
 	quiet  *proxy.Traffic
+	meter  relay.Meter
+	upkeep upkeep
 	seats  *gate.Seats  // nil: as many clients as come
 	budget *gate.Budget // what it spends is counted whether or not it is bounded: a reload may bound it
 	needs  *needs
@@ -48,6 +51,16 @@ func (p *part) config() config.Target {
 	defer p.mu.Unlock()
 	return p.cfg
 }
+
+// gearNow returns the gear in force.
+func (p *part) gearNow() *gear {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.gear
+}
+
+// cooldown returns the one in force.
+func (p *part) cooldown() time.Duration { return p.config().Cooldown }
 
 // gear is what a part has of its settings, and gets anew with others.
 type gear struct {
@@ -178,7 +191,9 @@ func (p *part) wear(g *gear) {
 	}
 	var worn context.Context
 	worn, p.unwear = context.WithCancel(p.life)
+	p.mu.Lock()
 	p.gear = g
+	p.mu.Unlock()
 	p.lives.Go(func() { g.driver.Run(worn) })
 	p.lives.Go(func() { p.keepWindows(worn, g.always) })
 }

@@ -68,7 +68,7 @@ var everybody = func() *gate.List {
 func (a *App) lane(r config.Route, to config.To, p *part) *proxy.Lane {
 	lane := &proxy.Lane{
 		Target: p.target, Port: to.Port, Socket: to.Path, Blame: p.blame, Dial: p.gear.prober.Dial, Patience: p.patience(),
-		ReleaseRate: p.cfg.ReleaseRate, Seats: p.seats, Exempt: p.gear.exempt, Direct: (&guide{app: a}).direct,
+		ReleaseRate: p.cfg.ReleaseRate, Seats: p.seats, Exempt: p.gear.exempt, Meter: &p.meter, Pause: &p.upkeep.pause, Direct: (&guide{app: a}).direct,
 	}
 	if p.cfg.NoTraffic > 0 {
 		lane.Traffic = p.quiet

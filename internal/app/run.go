@@ -34,6 +34,7 @@ func (a *App) Run(ctx context.Context) error {
 	if a.trace != nil {
 		go a.trace.Run() // close ends it
 	}
+	go a.history.Run() // so it does this
 	if a.loops != nil {
 		a.loops.Start()
 	}
@@ -98,12 +99,15 @@ func (a *App) begin(r *running) {
 	for _, t := range a.cfg.Targets {
 		a.parts[t.Name].start(r.living, r.lives)
 		a.holdAgain(a.parts[t.Name])
+		a.maintainAgain(a.parts[t.Name])
 	}
+	a.repause()
 	for i, route := range a.cfg.Routes {
 		a.serveOne(a.listeners[keyOf(i, route)])
 	}
 	a.listenAdmin(r.accepting, r)
 	r.lives.Go(func() { a.watchLists(r.accepting) })
+	r.lives.Go(func() { a.watchTraffic(r.living) })
 	if a.opts.Fingerprint != nil {
 		r.lives.Go(func() { a.watchConfig(r.accepting) })
 	}

@@ -28,6 +28,9 @@ type Config struct {
 	Drain     time.Duration // how long live connections may last once rouse is to end; 0: cut at once
 	OnExit    OnExit        // what becomes of the targets when rouse ends
 	Trace     string        // file to which all events are appended; empty: none
+	History   History
+	Admin     Admin
+	Notify    []Notify
 }
 
 // Named returns the target of that name; nil if there is none.
@@ -71,6 +74,52 @@ type Target struct {
 	Busy           Busy
 	Retry          Retry
 	CrashLoop      CrashLoop
+	Cost           Cost
+	Power          Power
+	Auto           AutoCooldown
+}
+
+// A History says what is kept of what has happened.
+type History struct {
+	Off  bool          // nothing is kept in a file
+	Keep time.Duration // 0: 400 days
+	Size int64         // bytes; 0: 256 MiB
+}
+
+// An Admin says where a person may talk to rouse, beside the unix socket in the state directory.
+type Admin struct {
+	Listen      netip.AddrPort // zero: nowhere
+	TokenFile   string         // what opens it; empty: admin.token in the state directory, which is made
+	Hosts       []string       // names by which a browser may call it, beside its address
+	OpenMetrics bool           // the metrics are told without the token
+}
+
+// A Notify is a way by which people are told.
+type Notify struct {
+	Name    string
+	URL     Secret
+	Key     Secret   // signs what is sent to a webhook
+	Events  []string // empty: what somebody has to look at
+	Targets []string // empty: all
+}
+
+// A Cost is what a target costs, in any currency. The zero value is not known.
+type Cost struct {
+	PerHour, StoppedPerHour, PerStart float64
+	WaitingPerHour                    float64 // what an hour of a person's waiting is worth
+	Currency                          string
+}
+
+// Known says whether there are prices.
+func (c Cost) Known() bool { return c.PerHour > 0 || c.PerStart > 0 }
+
+// A Power is what a target draws. The zero value is not known.
+type Power struct{ Watts, StoppedWatts float64 }
+
+// An AutoCooldown chooses the cooldown by how the target was used. The zero value does not.
+type AutoCooldown struct {
+	On          bool
+	Least, Most time.Duration
 }
 
 // A Window is a time that comes again and again.

@@ -28,6 +28,12 @@ type File struct {
 	OnExit Word `yaml:"on-exit" default:"keep" words:"keep stop"`
 	// File to which everything that happens is appended, for `rouse trace check`.
 	Trace Path `yaml:"trace" example:"/var/log/rouse/trace.jsonl"`
+	// What is kept of what has happened, for `rouse history`, `why`, `report` and `tune`, in one file in the state directory.
+	History HistoryEntry `yaml:"history"`
+	// Where rouse may be asked and steered over TCP, and where its dashboard is, beside the socket in the state directory.
+	Admin AdminEntry `yaml:"admin"`
+	// Who is told of what somebody has to look at, and how.
+	Notify []NotifyEntry `yaml:"notify"`
 	// What sleeps and wakes, by name. The name stands in the log and in `ROUSE_TARGET`. Names are unique over all files.
 	Targets NamedTargets `yaml:"targets"`
 	// The addresses on which clients are accepted, and where each of them leads.
@@ -49,8 +55,11 @@ type TargetEntry struct {
 	// How the target shows that it is ready. One value is written as the flag `--probe` has it: `tcp`, `http:/path`, `https:/path`,
 	// `tls`, `tls:NAME`, `banner`, `banner:PREFIX` or `exec:PATH`. The long form has the keys below.
 	Probe ProbeEntry `yaml:"probe" default:"tcp"`
-	// Stop the target after this long without a client.
-	Cooldown Duration `yaml:"cooldown" default:"30m"`
+	// Stop the target after this long without a client. `auto` chooses it anew each day by how the target was used, within the bounds
+	// of `auto-cooldown`.
+	Cooldown Cooldown `yaml:"cooldown" default:"30m"`
+	// The bounds of `cooldown: auto`.
+	AutoCooldown AutoCooldownEntry `yaml:"auto-cooldown"`
 	// How long the target may take to become ready.
 	StartTimeout Duration `yaml:"start-timeout" default:"5m"`
 	// How long the target may take to stop.
@@ -84,6 +93,75 @@ type TargetEntry struct {
 	Retry RetryEntry `yaml:"retry"`
 	// When a target that keeps dying is not woken for a while.
 	CrashLoop CrashLoopEntry `yaml:"crash-loop"`
+	// What the target costs, for reports, for `rouse tune`, and for a `budget` in money that names no prices.
+	Cost CostEntry `yaml:"cost"`
+	// What the target draws, for reports.
+	Power PowerEntry `yaml:"power"`
+}
+
+// A HistoryEntry bounds what is kept. Connections are forgotten first, and how much a target was used last.
+type HistoryEntry struct {
+	// For how many days. 0 keeps nothing in a file.
+	Days Number `yaml:"days" default:"400"`
+	// How large the file may become, in megabytes.
+	Megabytes Number `yaml:"megabytes" default:"256"`
+}
+
+// An AdminEntry opens the API and the dashboard.
+type AdminEntry struct {
+	// Address and port to listen on. Whoever connects needs the token.
+	Listen Address `yaml:"listen" example:"127.0.0.1:8099"`
+	// File with the token. Without it: `admin.token` in the state directory, which is made at the first start.
+	TokenFile Path `yaml:"token-file" example:"/etc/rouse/token"`
+	// Names by which a browser may call it, if not by its address: those of a proxy before it, say.
+	Hosts Names `yaml:"hosts" example:"[rouse.example.org]"`
+	// Whether `/metrics` wants the token: `token`, or `open` for anybody who can connect.
+	Metrics Word `yaml:"metrics" default:"token" words:"token open"`
+}
+
+// A NotifyEntry is a way by which people are told. [Notifications](notifications.md) has more.
+type NotifyEntry struct {
+	// Name, for the log.
+	Name Plain `yaml:"name" missing:"write a name for it" example:"phone"`
+	// Where to: `https://` is a webhook; `ntfy://`, `gotify://`, `slack://`, `discord://` and `smtp://` are services. It is a secret:
+	// write `${NAME}`, or `file:/path` of a file that has it.
+	URL Plain `yaml:"url" missing:"write where to, such as ntfy://ntfy.example.org/rouse" example:"file:/etc/rouse/ntfy"`
+	// Webhooks: the key by which messages are signed, likewise.
+	Key Plain `yaml:"key" example:"file:/etc/rouse/webhook-key"`
+	// What is told: `failures`, `recovered`, `budget`, `crash-loop`, `wakes`, `stops`, `refusals`. Without it: the first four.
+	Events Names `yaml:"events" example:"[failures, recovered, wakes]"`
+	// Names of targets. Without it: all.
+	Targets Names `yaml:"targets" example:"[web]"`
+}
+
+// An AutoCooldownEntry bounds the cooldown that is chosen.
+type AutoCooldownEntry struct {
+	// The shortest.
+	Least Duration `yaml:"least" default:"1m"`
+	// The longest.
+	Most Duration `yaml:"most" default:"4h"`
+}
+
+// A CostEntry is what a target costs.
+type CostEntry struct {
+	// What an hour costs in which it is awake.
+	PerHour Number `yaml:"per-hour" example:"0.40"`
+	// What an hour costs in which it is stopped: its disks, say.
+	StoppedPerHour Number `yaml:"stopped-per-hour" example:"0.02"`
+	// What each start costs.
+	PerStart Number `yaml:"per-start" example:"0.05"`
+	// What it is worth that a person does not wait for an hour: a longer cooldown costs more, and makes fewer wait.
+	WaitingPerHour Number `yaml:"waiting-per-hour" example:"30"`
+	// The currency of all these, as a code of three letters.
+	Currency Plain `yaml:"currency" default:"USD" example:"EUR"`
+}
+
+// A PowerEntry is what a target draws.
+type PowerEntry struct {
+	// Watts while it is awake.
+	Watts Number `yaml:"watts" example:"60"`
+	// Watts while it is stopped.
+	StoppedWatts Number `yaml:"stopped-watts" example:"2"`
 }
 
 // A BusyEntry is a veto. It is asked when the cooldown is over, before the target is stopped.
@@ -332,6 +410,8 @@ func (t *Text) keep() {
 type (
 	// A Duration has units, or is a whole number of seconds.
 	Duration Text
+	// A Cooldown is a Duration, or is chosen.
+	Cooldown Text
 	// A Path is one of this machine.
 	Path Text
 	// A Word is one of a few.

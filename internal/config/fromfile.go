@@ -42,6 +42,8 @@ func FromFiles(sources []Source, w World) (*Loaded, error) {
 	b.program(files)
 	b.entries(files)
 	b.relations()
+	b.sight(files)
+	b.checkNotified()
 	if len(b.wrong) > 0 {
 		return nil, listed(b.wrong)
 	}
@@ -55,14 +57,15 @@ func FromFiles(sources []Source, w World) (*Loaded, error) {
 
 // A builder makes one Config of the files.
 type builder struct {
-	world  World
-	config *Config
-	places map[string]mark // by path in the Config
-	wrong  []finding
-	doubts []finding
-	top    mark       // the beginning of the first file, when all files were read
-	made   []made     // one for each target of the Config
-	heard  []listened // one for each route
+	world    World
+	config   *Config
+	places   map[string]mark // by path in the Config
+	wrong    []finding
+	doubts   []finding
+	top      mark       // the beginning of the first file, when all files were read
+	made     []made     // one for each target of the Config
+	heard    []listened // one for each route
+	notified []NotifyEntry
 }
 
 // entries adds targets, then the listeners that lead to them.

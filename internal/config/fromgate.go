@@ -324,10 +324,21 @@ func (b *builder) budget(path string, e BudgetEntry) Budget {
 		MoneyPerDay: money(e.MoneyPerDay), PricePerHour: money(e.PricePerHour), PricePerStart: money(e.PricePerStart),
 		Exempt: b.networks(path+".exempt", e.Exempt),
 	}
-	if g.MoneyPerDay > 0 && g.PricePerHour == 0 && g.PricePerStart == 0 && e.MoneyPerDay.given {
-		b.report(e.MoneyPerDay.at, wrong("nothing says what the target costs", "write price-per-hour, too"))
-	}
 	return g
+}
+
+// checkMoney wants prices where money is bounded.
+func (b *builder) checkMoney(g Budget, e BudgetEntry) {
+	if g.MoneyPerDay > 0 && g.PricePerHour == 0 && g.PricePerStart == 0 && e.MoneyPerDay.given {
+		b.report(e.MoneyPerDay.at, wrong("nothing says what the target costs", "write price-per-hour, too, or the target's cost:"))
+	}
+}
+
+// price takes the prices of the target where the budget has none of its own.
+func (g *Budget) price(c Cost) {
+	if g.MoneyPerDay > 0 && g.PricePerHour == 0 && g.PricePerStart == 0 {
+		g.PricePerHour, g.PricePerStart = c.PerHour, c.PerStart
+	}
 }
 
 // parseStarts reads how many starts.

@@ -21,7 +21,6 @@ func (b *builder) target(n NamedTarget) {
 		Backend:      b.backend(path, e, &m),
 		Hooks:        b.hooks(path+".hooks", e.Hooks),
 		Probe:        b.probe(path+".probe", e.Probe),
-		Cooldown:     value(b, b.from(path+".cooldown", Text(e.Cooldown)), cooldownSpan.parse),
 		StartTimeout: value(b, b.from(path+".start_timeout", Text(e.StartTimeout)), startSpan.parse),
 		StopTimeout:  value(b, b.from(path+".stop_timeout", Text(e.StopTimeout)), stopSpan.parse),
 		Recheck:      value(b, b.from(path+".recheck", Text(e.Recheck)), recheckSpan.parse),
@@ -38,7 +37,12 @@ func (b *builder) target(n NamedTarget) {
 		Busy:           b.busy(path+".busy", e.Busy),
 		Retry:          b.retry(path+".retry", e.Retry),
 		CrashLoop:      b.crashLoop(path+".crash_loop", e.CrashLoop),
+		Cost:           b.cost(path+".cost", e.Cost),
+		Power:          b.power(path+".power", e.Power),
 	}
+	t.Cooldown, t.Auto = b.cooldown(path, e)
+	t.Budget.price(t.Cost)
+	b.checkMoney(t.Budget, e.Budget)
 	if _, err := parseName(t.Name); err != nil {
 		b.report(n.Name.at, err)
 	}

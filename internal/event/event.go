@@ -26,12 +26,13 @@ const (
 	ClientRefused   Kind = "client refused"          // Client, Elapsed, Err
 	ClientServed    Kind = "client connected"        // Client, Elapsed (waited), Visits
 	ClientCounted   Kind = "client counts"           // Client: it was served as one who does not keep the target awake, and does so from now on
-	ClientEnded     Kind = "client ended"            // Client, Elapsed, Sent, Received, Cause; Err if a peer fell silent
+	ClientEnded     Kind = "client ended"            // Client, Waited, Elapsed, Sent, Received, Cause, Visits; Err if a peer fell silent
 	GateObserved    Kind = "gate would refuse"       // Client, Err: it is let pass, for the gate only observes
 	CheckerAnswered Kind = "health checker answered" // Client, Cause
 	BackendSuspect  Kind = "backend did not answer"  // Client, Err
 	HookBegun       Kind = "hook begun"              // Operation (the hook's own event), PID
-	HookEnded       Kind = "hook ended"              // Operation, PID, Err
+	HookEnded       Kind = "hook ended"              // Operation, PID, Err, Output
+	Steered         Kind = "steered"                 // Cause: what a person has asked for
 	StateNotSaved   Kind = "state not saved"         // Err: the disk has refused a record; the log has more
 	StateSaved      Kind = "state saved again"       // the first record since that
 	RouseBegan      Kind = "rouse began"             // of the program, not of a target
@@ -46,6 +47,8 @@ type Event struct {
 	Epoch  uint64
 	Cause  string // why, in rouse's own words
 	Client string // remote address of the client concerned
+	Route  string // address of the listener to which it came
+	Said   string // the protocol of its first bytes, where somebody has looked at them
 
 	From, To  string // state names
 	Operation string // check, start or stop; of a hook also status or probe
@@ -55,10 +58,12 @@ type Event struct {
 	Held      int    // holds that were out in the very step that this tells of
 	Waiting   int    // clients that wait
 	Elapsed   time.Duration
+	Waited    time.Duration // from when the client came until it was connected
 	Delay     time.Duration // how long until the armed timer fires
 	Sent      int64         // bytes from client to backend
 	Received  int64         // bytes from backend to client
 	Err       error
+	Output    string // the end of what a hook has written
 }
 
 // A Log hands events to its sinks. The zero value and a nil *Log have none.

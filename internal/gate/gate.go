@@ -20,6 +20,7 @@ const (
 	Routes      = "routes" // not gates, but refusals like theirs
 	ProxyHeader = "proxy-protocol"
 	Crowd       = "crowd"
+	Maintenance = "maintenance"
 )
 
 // A Refusal is why a gate lets somebody not connect, or not wake.

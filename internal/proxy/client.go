@@ -68,9 +68,11 @@ func (l *Listener) handle(accepting, serving context.Context, conn net.Conn, pla
 		return
 	}
 	c.served(hold)
+	defer l.crew.join(c, cut)()
 	stay.after(admission.count)
 	result, err := stay.relay(serving)
 	stay.end()
+	c.visits = hold.Visits()
 	c.account(result, err)
 	if c.lane.doubts(result) {
 		hold.Doubt()
@@ -152,6 +154,7 @@ func watchClient(ctx context.Context, conn net.Conn, cancel context.CancelCauseF
 // client is one connection's account.
 type client struct {
 	events  *event.Log
+	route   string
 	plan    *Plan
 	lane    *Lane // its first one until it is chosen
 	conn    net.Conn
@@ -165,10 +168,11 @@ type client struct {
 	trouble error  // the newest with its backend
 	relayed bool   // it was connected
 	over    bool   // its end is told
+	visits  bool   // it ends as a visitor
 }
 
 func (l *Listener) arrived(conn net.Conn, plan *Plan) *client {
-	c := &client{events: l.opts.Events, plan: plan, lane: plan.first(), conn: conn, arrived: time.Now()}
+	c := &client{events: l.opts.Events, route: l.opts.Route, plan: plan, lane: plan.first(), conn: conn, arrived: time.Now()}
 	c.is(addressOf(conn.RemoteAddr()))
 	if c.address == "" {
 		c.address = "unix socket"
@@ -212,7 +216,7 @@ func (c *client) cut() {
 }
 
 func (c *client) emit(e event.Event) {
-	e.Target, e.Client = c.lane.Target.Name(), c.address
+	e.Target, e.Client, e.Route = c.lane.Target.Name(), c.address, c.route
 	c.events.Emit(e)
 }
 
@@ -246,13 +250,16 @@ func (c *client) served(hold *target.Hold) {
 
 func (c *client) account(r relay.Result, err error) {
 	c.over = true
-	c.emit(ended(r, err))
+	c.lane.Meter.Add(r)
+	e := ended(r, err)
+	e.Waited, e.Visits = r.Started.Sub(c.arrived), c.visits
+	c.emit(e)
 }
 
 // ended is the account of a client that was served. A reset needs no more words than its cause; a silence does.
 func ended(r relay.Result, err error) event.Event {
 	e := event.Event{Kind: event.ClientEnded, Elapsed: r.Ended.Sub(r.Started), Sent: r.Sent, Received: r.Received, Cause: string(r.End)}
-	for _, ours := range []error{errQuiet, target.ErrUnwanted} {
+	for _, ours := range []error{errQuiet, target.ErrUnwanted, target.ErrEvicted} {
 		if errors.Is(err, ours) {
 			e.Cause, err = ours.Error(), nil
 		}

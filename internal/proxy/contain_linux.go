@@ -33,7 +33,7 @@ func (g *guest) guarded(f func()) {
 func (g *guest) emit(e event.Event) {
 	if log := g.at.door.opts.Events; log.Wants(e.Level()) {
 		defer g.at.door.lost(e.Kind)
-		e.Target, e.Client = g.lane.Target.Name(), g.from.String()
+		e.Target, e.Client, e.Route = g.lane.Target.Name(), g.from.String(), g.at.door.opts.Route
 		log.Emit(e)
 	}
 }

@@ -43,6 +43,7 @@ func (l *Listener) serveLoops(accepting, serving context.Context, ln net.Listene
 	}
 	prepare(fd)
 	d := newDoor(l, fd)
+	l.door.Store(d)
 	open, end := context.WithCancelCause(accepting)
 	defer end(nil)
 	d.accepting, d.serving = open, serving

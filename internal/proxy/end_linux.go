@@ -14,7 +14,9 @@ func (g *guest) RelayEnded(res relay.Result, err error) {
 	if errors.Is(err, relay.ErrFault) {
 		g.at.door.faulted(err)
 	}
-	g.emit(ended(res, err))
+	e := ended(res, err)
+	e.Waited, e.Visits = max(g.elapsed()-e.Elapsed, 0), g.hold.Visits()
+	g.emit(e)
 	if g.lane.doubts(res) {
 		g.hold.Doubt()
 	}

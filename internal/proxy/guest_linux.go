@@ -142,7 +142,7 @@ func (g *guest) enter() {
 	case !g.plan.simple:
 		g.begin()
 	case !g.held:
-		g.tellWaits()
+		g.tellWaits("")
 		g.ask()
 	default:
 		g.proceed()
@@ -301,8 +301,8 @@ func (g *guest) Ready(tag int, events loop.Events) {
 func (g *guest) elapsed() time.Duration { return max(g.at.loop.Clock()-g.arrived, 0) }
 
 // tellWaits is for the log only: nothing is decided by it.
-func (g *guest) tellWaits() {
+func (g *guest) tellWaits(said string) {
 	if st := g.lane.Target.Status(); st.State != target.Ready {
-		g.emit(event.Event{Kind: event.ClientWaits, Cause: "target is " + st.State.String()})
+		g.emit(event.Event{Kind: event.ClientWaits, Said: said, Cause: "target is " + st.State.String()})
 	}
 }

@@ -64,6 +64,7 @@ type Options struct {
 	Slots  *gate.Slots
 	Events *event.Log
 	Logger *slog.Logger
+	Route  string // what events call this listener
 
 	// Loops carry the clients of a TCP listener of the kernel; nil, as on systems without them: a goroutine carries each.
 	Loops *loop.Group
@@ -95,6 +96,8 @@ type Listener struct {
 	closed chan struct{} // by Close: nobody new is accepted, and who is there stays
 	once   sync.Once
 	began  time.Time
+	crew   crew
+	door   atomic.Value // the *door, once there is one
 	quiet  atomic.Int64 // no log line about trouble before this, in nanoseconds since began: no clock that jumps
 }
 
@@ -119,6 +122,9 @@ func (l *Listener) Change(p *Plan) {
 	p.fill()
 	l.plan.Store(p)
 }
+
+// Repause has the plan in force look at the pauses of its lanes again.
+func (l *Listener) Repause() { l.Change(l.plan.Load().again()) }
 
 // Close ends accepting at this address. Who is there, or waits, is served to the end; then Serve returns.
 func (l *Listener) Close() { l.once.Do(func() { close(l.closed) }) }

@@ -115,7 +115,7 @@ func (g *guest) join(events loop.Events) {
 		g.takePulse()
 	}
 	g.link.Start(relay.LinkOptions{
-		Patrol: g.at.patrol, Token: g.token, Owner: g,
+		Patrol: g.at.patrol, Token: g.token, Owner: g, Meter: g.lane.Meter,
 		Client:  relay.Socket{FD: int(g.fd), Seen: g.seen, NoDelay: true},
 		Backend: relay.Socket{FD: int(g.back), Seen: events},
 	})

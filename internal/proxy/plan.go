@@ -27,6 +27,7 @@ type Plan struct {
 	// Every client asks these of the plan: they are derived once.
 	simple bool // everybody is served at once, on the one lane
 	paced  bool // the clients of a lane are kept apart
+	paused bool // a lane's clients are kept away now
 	slow   bool // a lane's clients cannot be on the loops, which connect from TCP to TCP
 }
 
@@ -45,6 +46,8 @@ type Lane struct {
 	ReleaseRate float64       // clients a second that are let through to a target that has woken; no limit when 0
 	Exempt      *gate.List    // who wakes the target beyond its budget; nil: nobody
 	Traffic     *Traffic      // of the connections to the target; nil: nobody looks
+	Pause       *gate.Pause   // keeps new clients away; nil: never
+	Meter       *relay.Meter  // of the bytes of all connections to the target; nil: nobody counts them
 	Seats       *gate.Seats   // of all who are served at the target at once; nil: no limit
 	SendProxy   proxyproto.Version
 	// Direct returns where to connect to for an address, if that needs no name to be resolved; else the zero AddrPort.
@@ -55,7 +58,7 @@ type Lane struct {
 
 // fill puts defaults where nothing is said, and derives what the plan is.
 func (p *Plan) fill() {
-	p.simple = p.Gate == nil && len(p.Lanes) == 0 && p.ProxyFrom == nil && p.Default.Seats == nil && p.Default.Exempt == nil
+	p.paused = false
 	for _, lane := range p.all() {
 		if lane.Patience == 0 {
 			lane.Patience = 15 * time.Minute
@@ -68,7 +71,15 @@ func (p *Plan) fill() {
 		}
 		p.paced = p.paced || lane.ReleaseRate > 0
 		p.slow = p.slow || lane.Socket != ""
+		p.paused = p.paused || lane.Pause.Mode() != gate.PauseOff
 	}
+	p.simple = p.Gate == nil && len(p.Lanes) == 0 && p.ProxyFrom == nil && p.Default.Seats == nil && p.Default.Exempt == nil && !p.paused
+}
+
+// again returns the same plan, for those who come from now on: what it derives from pauses is looked at anew.
+func (p *Plan) again() *Plan {
+	same := *p
+	return &same
 }
 
 // all returns the default lane, if there is one, and the others.

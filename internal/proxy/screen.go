@@ -34,11 +34,12 @@ type step struct {
 	count    time.Duration // if it visits: after this it may hold it; 0: it never may
 	ask      *target.Wish  // ask the target for it; the cause is the caller's
 	observed error         // it would have been refused
+	said     string        // the protocol of what it has said, if it is asked for
 }
 
 // screen returns the screening of a client; nil if the plan needs none.
 func (p *Plan) screen(from netip.AddrPort) *screening {
-	if p.Gate == nil && len(p.Lanes) == 0 && p.ProxyFrom == nil && p.Default.Exempt == nil {
+	if p.Gate == nil && len(p.Lanes) == 0 && p.ProxyFrom == nil && p.Default.Exempt == nil && !p.paused {
 		return nil
 	}
 	return &screening{plan: p, from: from, header: p.ProxyFrom != nil && from.IsValid() && p.ProxyFrom.Contains(from.Addr())}
@@ -82,7 +83,27 @@ func (s *screening) next(b []byte, all bool, waited time.Duration, enter entry) 
 		}
 		s.lane = lane
 	}
+	if kept, st := s.paused(waited); kept {
+		return st
+	}
 	return s.enter(st, b, all, waited, enter)
+}
+
+// pauseBeat is how often a client looks that is held while a person works on its target.
+const pauseBeat = 250 * time.Millisecond
+
+// paused keeps a client away while a person works on its target.
+func (s *screening) paused(waited time.Duration) (bool, step) {
+	switch s.lane.Pause.Mode() {
+	case gate.PauseRefuse:
+		return true, step{err: &gate.Refusal{Gate: gate.Maintenance, Text: "new clients are refused for now"}}
+	case gate.PauseHold:
+		if waited >= s.lane.Patience {
+			return true, step{err: errPatience}
+		}
+		return true, step{wait: pauseBeat}
+	}
+	return false, step{}
 }
 
 // readHeader reads the PROXY header.
@@ -123,6 +144,9 @@ func (s *screening) enter(st step, b []byte, all bool, waited time.Duration, ent
 		st.observed = j.Observed
 	}
 	st.ask = &target.Wish{Why: j.Why}
+	if hello, err := shape.Guess(b); err == nil {
+		st.said = string(hello.Kind)
+	}
 	switch {
 	case j.Why != nil:
 		st.ask.Rank = target.Meek

@@ -22,6 +22,7 @@ type admission struct {
 	count   time.Duration // if that is a visit: after this it may become a hold; 0: it never may
 	wish    target.Wish   // else what is to be asked for
 	checker *gate.Verdict
+	said    string // the protocol of what it has said, if somebody has looked
 }
 
 // admit looks at the client before it counts.
@@ -66,7 +67,7 @@ func (c *client) admit(ctx context.Context) (admission, error) {
 		case st.held:
 			return admission{hold: hold, count: st.count}, nil
 		case st.ask != nil:
-			return admission{wish: *st.ask}, nil
+			return admission{wish: *st.ask, said: st.said}, nil
 		default:
 			return admission{checker: st.checker}, nil
 		}
@@ -97,7 +98,7 @@ func (c *client) acquire(ctx context.Context, a admission) (*target.Hold, error)
 		return a.hold, nil
 	}
 	if st := c.lane.Target.Status(); st.State != target.Ready && a.wish.Rank != target.Meek { // for the log only: nothing is decided by it
-		c.emit(event.Event{Kind: event.ClientWaits, Cause: "target is " + st.State.String()})
+		c.emit(event.Event{Kind: event.ClientWaits, Said: a.said, Cause: "target is " + st.State.String()})
 	}
 	a.wish.Cause = c.cause
 	hold, err := c.lane.Target.AcquireFor(ctx, a.wish)

@@ -143,7 +143,7 @@ func (g *guest) follow(st step) (done bool) {
 		g.passed()
 		g.hold.Rank, g.wait.why = st.ask.Rank, st.ask.Why
 		if st.ask.Rank != target.Meek { // it may be refused at once, and then that is told
-			g.tellWaits()
+			g.tellWaits(st.said)
 		}
 		g.ask()
 	}

@@ -201,6 +201,7 @@ func (k *Link) moved(s side, n int) {
 	if n > 0 {
 		from := k.at(s)
 		from.moved += int64(n)
+		k.meter.count(s, n)
 		from.last = k.loop.Clock()
 		k.patrol.follow(k)
 	}

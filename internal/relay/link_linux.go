@@ -32,6 +32,7 @@ type LinkOptions struct {
 	Token           loop.Token // under which both sockets are watched for [LinkEvents]
 	Client, Backend Socket
 	Owner           Owner
+	Meter           *Meter // counts what is carried; nil: nobody wants to know
 }
 
 // An Owner is told once, on the loop, how a link has ended. Both sockets are closed then and nothing of the link runs.
@@ -66,6 +67,7 @@ type Link struct {
 	queued        bool // it goes on later
 	heavy         bool // it has become bulk once
 	heavyTold     bool
+	meter         *Meter
 	place         int32 // among those that the patrol looks after, from 1; 0: it does not
 }
 
@@ -117,7 +119,7 @@ func (k *Link) at(s side) *end { return &k.ends[s] }
 // Start begins to relay. The link must be a new one.
 func (k *Link) Start(o LinkOptions) {
 	l := o.Patrol.loop
-	*k = Link{loop: l, token: o.Token, owner: o.Owner, patrol: o.Patrol, began: l.Clock(), first: side8(nobody), failed: side8(nobody)}
+	*k = Link{loop: l, token: o.Token, owner: o.Owner, patrol: o.Patrol, began: l.Clock(), first: side8(nobody), failed: side8(nobody), meter: o.Meter}
 	for s, socket := range []Socket{theClient: o.Client, theBackend: o.Backend} {
 		e := &k.ends[s]
 		e.fd = int32(socket.FD)

@@ -2,8 +2,12 @@ package target
 
 import (
 	"context"
+	"errors"
 	"fmt"
 )
+
+// ErrEvicted is why a client is cut: a person stops the target, whoever uses it.
+var ErrEvicted = errors.New("a person has stopped the target")
 
 // CauseOrdered is why a target is stopped that a person has stopped, before its cooldown was over.
 const CauseOrdered = "a person stops it"

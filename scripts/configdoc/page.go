@@ -37,6 +37,12 @@ func (s *schema) page() []byte {
 		{"`busy:`", "Below a target.", reflect.TypeFor[config.BusyEntry]()},
 		{"`retry:`", "Below a target.", reflect.TypeFor[config.RetryEntry]()},
 		{"`crash-loop:`", "Below a target.", reflect.TypeFor[config.CrashLoopEntry]()},
+		{"`cost:`", "Below a target.", reflect.TypeFor[config.CostEntry]()},
+		{"`power:`", "Below a target.", reflect.TypeFor[config.PowerEntry]()},
+		{"`auto-cooldown:`", "Below a target.", reflect.TypeFor[config.AutoCooldownEntry]()},
+		{"`history:`", "At the top of the file.", reflect.TypeFor[config.HistoryEntry]()},
+		{"`admin:`", "At the top of the file. [The dashboard and the API](api.md) has more.", reflect.TypeFor[config.AdminEntry]()},
+		{"`notify:`", "A list at the top of the file. [Notifications](notifications.md) has more.", reflect.TypeFor[config.NotifyEntry]()},
 		{"`always-on:`, `never-wake:`", "Lists below a target.", reflect.TypeFor[config.WindowEntry]()},
 	} {
 		fmt.Fprintf(out, "\n## %s\n\n%s\n\n| key | value | default | meaning |\n|---|---|---|---|\n", section.title, section.text)
@@ -80,9 +86,10 @@ func valueOf(f reflect.StructField) string {
 	case reflect.TypeFor[config.ShapeEntries]():
 		return "one or list"
 	case reflect.TypeFor[config.BudgetEntry](), reflect.TypeFor[config.HealthEntry](), reflect.TypeFor[config.BusyEntry](),
-		reflect.TypeFor[config.RetryEntry](), reflect.TypeFor[config.CrashLoopEntry]():
+		reflect.TypeFor[config.RetryEntry](), reflect.TypeFor[config.CrashLoopEntry](), reflect.TypeFor[config.CostEntry](), reflect.TypeFor[config.PowerEntry](),
+		reflect.TypeFor[config.AutoCooldownEntry](), reflect.TypeFor[config.HistoryEntry](), reflect.TypeFor[config.AdminEntry]():
 		return "keys"
-	case reflect.TypeFor[[]config.ChoiceEntry](), reflect.TypeFor[[]config.WindowEntry]():
+	case reflect.TypeFor[[]config.ChoiceEntry](), reflect.TypeFor[[]config.WindowEntry](), reflect.TypeFor[[]config.NotifyEntry]():
 		return "list"
 	case reflect.TypeFor[config.NamedTargets](), reflect.TypeFor[config.NamedPorts](), reflect.TypeFor[config.Variables](), reflect.TypeFor[config.HooksEntry]():
 		return "keys"

@@ -80,6 +80,8 @@ func mapType(r *jsonschema.Reflector, t reflect.Type) *jsonschema.Schema {
 	switch t {
 	case reflect.TypeFor[config.Duration]():
 		return oneOf(pattern(`[0-9]+|([0-9]+([.][0-9]+)?(h|m|s|ms|us|µs|ns))+`), whole())
+	case reflect.TypeFor[config.Cooldown]():
+		return oneOf(pattern(`auto|[0-9]+|([0-9]+([.][0-9]+)?(h|m|s|ms|us|µs|ns))+`), whole())
 	case reflect.TypeFor[config.Number]():
 		return oneOf(pattern(`[0-9]+([.][0-9]+)?`), &jsonschema.Schema{Type: "number", Minimum: "0"})
 	case reflect.TypeFor[config.Address]():
@@ -163,10 +165,11 @@ func (s *schema) finishBelow(p *jsonschema.Schema, t reflect.Type) {
 		p.AdditionalProperties.AnyOf = []*jsonschema.Schema{{Required: []string{"backend"}}, {Required: []string{"host", "backends"}}}
 	case reflect.TypeFor[[]config.ListenerEntry]():
 		s.finish(p.Items, reflect.TypeFor[config.ListenerEntry]())
-	case reflect.TypeFor[[]config.ChoiceEntry](), reflect.TypeFor[[]config.WindowEntry]():
+	case reflect.TypeFor[[]config.ChoiceEntry](), reflect.TypeFor[[]config.WindowEntry](), reflect.TypeFor[[]config.NotifyEntry]():
 		s.finish(p.Items, t.Elem())
 	case reflect.TypeFor[config.HooksEntry](), reflect.TypeFor[config.BudgetEntry](), reflect.TypeFor[config.HealthEntry](),
-		reflect.TypeFor[config.BusyEntry](), reflect.TypeFor[config.RetryEntry](), reflect.TypeFor[config.CrashLoopEntry]():
+		reflect.TypeFor[config.BusyEntry](), reflect.TypeFor[config.RetryEntry](), reflect.TypeFor[config.CrashLoopEntry](), reflect.TypeFor[config.CostEntry](), reflect.TypeFor[config.PowerEntry](),
+		reflect.TypeFor[config.AutoCooldownEntry](), reflect.TypeFor[config.HistoryEntry](), reflect.TypeFor[config.AdminEntry]():
 		s.finish(p, t)
 	case reflect.TypeFor[config.HTTPEntry](), reflect.TypeFor[config.PostgresEntry]():
 		s.finish(p.AnyOf[2], t)

@@ -212,7 +212,8 @@ func (d *Driver) attend(ctx context.Context, k *kept) (left, error) {
 			case !ok:
 				return d.unheard(ctx, k)
 			case m.Outcome != nil:
-				d.tellOutcome(*m.Outcome)
+				k.tail.poll()
+				d.tellOutcome(*m.Outcome, k.tail.quote())
 				k.gone()
 				if err := k.point("hook-ended"); err != nil {
 					return left{}, err

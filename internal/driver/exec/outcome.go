@@ -184,7 +184,7 @@ func (d *Driver) readOutcome() (outcome, error) {
 	if err != nil {
 		d.log.Warn("result of a hook ignored", "err", err)
 	}
-	d.tellOutcome(o)
+	d.tellOutcome(o, "")
 	return o, nil
 }
 

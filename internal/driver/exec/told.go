@@ -13,6 +13,8 @@ type HookRun struct {
 	Epoch uint64
 	Ended bool
 	Err   error // how it ended; nil: with exit code 0, or nobody can say
+
+	Output string // the end of what it has written, in one line
 }
 
 // tell costs an event if whoever is told has a fault, and nothing else: some of it happens on goroutines where the fault
@@ -30,11 +32,11 @@ func (d *Driver) tell(r HookRun) {
 }
 
 // tellOutcome tells of the end of a hook that its keeper has seen.
-func (d *Driver) tellOutcome(o outcome) {
+func (d *Driver) tellOutcome(o outcome, output string) {
 	if o.PID == 0 {
 		return // it never began
 	}
-	r := HookRun{Hook: o.Event, PID: o.PID, Epoch: o.Epoch, Ended: true}
+	r := HookRun{Hook: o.Event, PID: o.PID, Epoch: o.Epoch, Ended: true, Output: output}
 	if !o.done() {
 		r.Err = errors.New(o.text())
 	}
