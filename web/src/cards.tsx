@@ -112,7 +112,7 @@ export function Card({ t }: { t: Target }) {
           aria-label={`Stop ${t.name}`}
           onClick={() => (used ? (open.value = "stop") : run("stop", () => api.change("POST", api.target(t.name, "stop"))))}>Stop{used && !stopWhy ? "…" : ""}</button>
         <button class="button" data-testid={`why-${t.name}`} aria-label={`Why is ${t.name} as it is?`} onClick={() => (open.value = "why")}>Why?</button>
-        <button class="button" data-testid={`maintain-${t.name}`} aria-label={`Maintenance of ${t.name}`} onClick={() => (open.value = "maintain")}>Maintain…</button>
+        <button class="button" data-testid={`maintain-${t.name}`} aria-label={`Maintain ${t.name}`} onClick={() => (open.value = "maintain")}>Maintain…</button>
       </div>
       {open.value === "hold" ? <HoldDialog t={t} close={() => (open.value = "")} run={run} /> : null}
       {open.value === "why" ? <WhyDialog t={t} close={() => (open.value = "")} /> : null}
