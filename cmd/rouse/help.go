@@ -18,6 +18,8 @@ Usage:
   rouse why TARGET          why it is awake or asleep
   rouse history             who came, what happened, and how long starts took
   rouse events              what happens, as it happens
+  rouse report              what targets cost in a month, and what was saved
+  rouse tune TARGET         which cooldown would have been best
   rouse dashboard           the address of the dashboard, with the key to it
   rouse dial TARGET         join this terminal or an ssh to a target, and wake it
   rouse wake TARGET         wake a target now

@@ -68,7 +68,7 @@ func run(args []string, std streams) int {
 	root.SetArgs(append([]string{}, args...)) // nil would stand for those of the process, which are judged already
 	root.SetOut(std.out)
 	root.SetErr(std.err)
-	return report(std.err, root.ExecuteContext(ctx))
+	return conclude(std.err, root.ExecuteContext(ctx))
 }
 
 // notify asks for the signals that end rouse. SIGPIPE is asked for so that it does
@@ -104,8 +104,8 @@ func heed(signals <-chan os.Signal, h *hangup, cancel context.CancelCauseFunc) {
 	os.Exit(exitFailed) // not every system can signal
 }
 
-// report tells the user what went wrong and returns the exit code.
-func report(out io.Writer, err error) int {
+// conclude tells the user what went wrong and returns the exit code.
+func conclude(out io.Writer, err error) int {
 	switch {
 	case err == nil:
 		return exitDone

@@ -41,6 +41,10 @@ func (a *App) openTrace(version string) error {
 func traced(cfg *config.Config) map[string]trace.Settings {
 	settings := map[string]trace.Settings{}
 	for _, t := range cfg.Targets {
+		if t.Auto.On { // it may be anything between these
+			settings[t.Name] = trace.Settings{Cooldown: t.Auto.Least, StartTimeout: t.StartTimeout, StopTimeout: t.StopTimeout, LongestIdle: max(t.MinUptime, t.Busy.Every, t.Auto.Most)}
+			continue
+		}
 		settings[t.Name] = trace.Settings{
 			Cooldown: t.Cooldown, StartTimeout: t.StartTimeout, StopTimeout: t.StopTimeout, LongestIdle: max(t.MinUptime, t.Busy.Every),
 		}

@@ -31,6 +31,7 @@ type part struct {
 	quiet  *proxy.Traffic
 	meter  relay.Meter
 	upkeep upkeep
+	chosen chosen
 	seats  *gate.Seats  // nil: as many clients as come
 	budget *gate.Budget // what it spends is counted whether or not it is bounded: a reload may bound it
 	needs  *needs
@@ -59,9 +60,6 @@ func (p *part) gearNow() *gear {
 	return p.gear
 }
 
-// cooldown returns the one in force.
-func (p *part) cooldown() time.Duration { return p.config().Cooldown }
-
 // gear is what a part has of its settings, and gets anew with others.
 type gear struct {
 	driver *exec.Driver
@@ -76,6 +74,7 @@ type gear struct {
 func (a *App) newPart(t config.Target) (*part, error) {
 	p := &part{cfg: t, blame: proxy.NewBlame(), quiet: proxy.NewTraffic(), logger: a.logger, needs: &needs{app: a, by: t.Name, holds: map[string]*target.Hold{}}}
 	p.quiet.Limit(t.NoTraffic)
+	a.chosenBefore(p)
 	p.budget = gate.NewBudget(a.budgetOptions(t))
 	var err error
 	if p.gear, err = a.newGear(func() uint64 { return p.target.Status().Epoch }, t); err != nil {
@@ -132,7 +131,7 @@ func (a *App) newGear(epoch func() uint64, t config.Target) (*gear, error) {
 func (a *App) settings(p *part, t config.Target, g *gear) target.Options {
 	opts := target.Options{
 		Name: t.Name, Address: t.Backend.Address(), Driver: g.driver.Driver(), Prober: g.prober, Store: a.store,
-		Cooldown: t.Cooldown, StartTimeout: t.StartTimeout, StopTimeout: t.StopTimeout, Look: cmp.Or(t.Recheck, -1), MinUptime: t.MinUptime,
+		Cooldown: p.cooldownOf(t), StartTimeout: t.StartTimeout, StopTimeout: t.StopTimeout, Look: cmp.Or(t.Recheck, -1), MinUptime: t.MinUptime,
 		LongestPause: t.Retry.LongestPause, Backoff: t.Retry.Pause, RefuseAfter: refuseAfter(t.Retry), CrashLoop: target.CrashLoop(t.CrashLoop),
 		Veto:   target.Veto{Ask: g.busy, Every: t.Busy.Every, AtMost: t.Busy.AtMost},
 		Budget: p.budget, NeverWake: func() error { return shut(g.never) }, Rested: p.needs.release, Events: a.events, Logger: a.logger,

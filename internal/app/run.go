@@ -108,6 +108,7 @@ func (a *App) begin(r *running) {
 	a.listenAdmin(r.accepting, r)
 	r.lives.Go(func() { a.watchLists(r.accepting) })
 	r.lives.Go(func() { a.watchTraffic(r.living) })
+	r.lives.Go(func() { a.tuneAll(r.living) })
 	if a.opts.Fingerprint != nil {
 		r.lives.Go(func() { a.watchConfig(r.accepting) })
 	}

@@ -33,6 +33,7 @@ const (
 	HookBegun       Kind = "hook begun"              // Operation (the hook's own event), PID
 	HookEnded       Kind = "hook ended"              // Operation, PID, Err, Output
 	Steered         Kind = "steered"                 // Cause: what a person has asked for
+	CooldownChosen  Kind = "cooldown chosen"         // Delay, Cause: the tuner has chosen it
 	StateNotSaved   Kind = "state not saved"         // Err: the disk has refused a record; the log has more
 	StateSaved      Kind = "state saved again"       // the first record since that
 	RouseBegan      Kind = "rouse began"             // of the program, not of a target

@@ -104,6 +104,8 @@ func sentence(f Fact) string {
 		text = fmt.Sprintf("client left after waiting %v: %s", took, f.Client)
 	case event.GateObserved, event.BackendSuspect:
 		text = fmt.Sprintf("%s: %s%s", f.Kind, f.Client, because)
+	case event.CooldownChosen:
+		text = fmt.Sprintf("cooldown is now %v%s", time.Duration(f.For), because)
 	case event.BackoffArmed:
 		text = fmt.Sprintf("next attempt in %v", time.Duration(f.For).Round(100*time.Millisecond))
 	}
@@ -125,7 +127,7 @@ func kept(e event.Event) bool {
 	case event.HookEnded:
 		return e.Operation == "start" || e.Operation == "stop"
 	case event.ClientRefused, event.ClientLeft, event.GateObserved, event.BackendSuspect, event.BackoffArmed, event.StateNotSaved,
-		event.StateSaved, event.RouseBegan, event.RouseEnded, event.Steered:
+		event.StateSaved, event.RouseBegan, event.RouseEnded, event.Steered, event.CooldownChosen:
 		return true
 	}
 	return false
