@@ -19,7 +19,7 @@ var wallClock = map[string][]string{
 	"UnixMicro": {"config/fingerprint.go", "history/", "metrics/"},
 	"Round":     {"gate/budget.go", "state/state.go", "driver/exec/leftover.go", "driver/exec/keeper.go", "trace/"},
 	"UTC":       {"state/", "trace/"},
-	"Local":     {"app/", "admin/daemon.go"},
+	"Local":     {"app/", "admin/daemon.go", "report/"},
 }
 
 // TestNothingIsDecidedByTheWallClock: a duration is measured on the clock that only runs forward. A time loses its reading of

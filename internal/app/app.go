@@ -24,6 +24,7 @@ import (
 	"github.com/rouse-proxy/rouse/internal/history"
 	"github.com/rouse-proxy/rouse/internal/loop"
 	"github.com/rouse-proxy/rouse/internal/metrics"
+	"github.com/rouse-proxy/rouse/internal/notify"
 	"github.com/rouse-proxy/rouse/internal/proxy"
 	"github.com/rouse-proxy/rouse/internal/relay"
 	"github.com/rouse-proxy/rouse/internal/state"
@@ -59,6 +60,7 @@ type App struct {
 	trace         *trace.Writer // nil: none is wanted
 	history       *history.Store
 	metrics       *metrics.Metrics
+	notifier      *notify.Notifier // nil: nobody is told
 	began         time.Time
 	adminListener net.Listener // nil: nobody asks over TCP
 	guard         admin.Guard

@@ -3,10 +3,12 @@ package app
 import (
 	"context"
 	"log/slog"
+	"os"
 
 	"github.com/rouse-proxy/rouse/internal/config"
 	"github.com/rouse-proxy/rouse/internal/driver/exec"
 	"github.com/rouse-proxy/rouse/internal/event"
+	"github.com/rouse-proxy/rouse/internal/notify"
 	"github.com/rouse-proxy/rouse/internal/trace"
 )
 
@@ -17,6 +19,12 @@ func (a *App) openEvents(opts Options) error {
 	a.onClose(func() error { h.flush(); return nil })
 	a.openHistory()
 	sinks := append([]func(event.Event){logSink(a.logger, h), a.history.Sink, a.metrics.Sink}, opts.Sinks...)
+	if err := a.openNotifier(); err != nil {
+		return err
+	}
+	if a.notifier != nil {
+		sinks = append(sinks, a.notifier.Sink)
+	}
 	if a.cfg.Trace != "" {
 		if err := a.openTrace(opts.Version); err != nil {
 			return err
@@ -35,6 +43,21 @@ func (a *App) openTrace(version string) error {
 	}
 	a.onClose(a.closeTrace)
 	return nil
+}
+
+// openNotifier makes who tells people.
+func (a *App) openNotifier() error {
+	if len(a.cfg.Notify) == 0 {
+		return nil
+	}
+	host, _ := os.Hostname() // without it there is none in a message
+	o := notify.Options{Host: host, Logger: a.logger}
+	for _, n := range a.cfg.Notify {
+		o.Channels = append(o.Channels, notify.Channel{Name: n.Name, URL: n.URL.Reveal(), Key: n.Key.Reveal(), Groups: n.Events, Targets: n.Targets})
+	}
+	var err error
+	a.notifier, err = notify.New(o)
+	return err
 }
 
 // traced is what a trace says of the settings of targets.

@@ -295,6 +295,11 @@ func (c *change) swapListeners(before map[string]*listener, r *Report) {
 	}
 }
 
+// sameNotify compares what is secret, too.
+func sameNotify(x, y config.Notify) bool {
+	return x.Name == y.Name && x.URL.Reveal() == y.URL.Reveal() && x.Key.Reveal() == y.Key.Reveal() && slices.Equal(x.Events, y.Events) && slices.Equal(x.Targets, y.Targets)
+}
+
 // kept lists what differs and takes a restart.
 func (c *change) kept() (names []string) {
 	for _, s := range []struct {
@@ -303,6 +308,7 @@ func (c *change) kept() (names []string) {
 	}{
 		{"state-dir", c.cfg.State != c.old.State}, {"trace", c.cfg.Trace != c.old.Trace},
 		{"log-format", c.cfg.LogFormat != c.old.LogFormat}, {"log-level", c.cfg.LogLevel != c.old.LogLevel},
+		{"history", c.cfg.History != c.old.History}, {"admin", !reflect.DeepEqual(c.cfg.Admin, c.old.Admin)}, {"notify", !slices.EqualFunc(c.cfg.Notify, c.old.Notify, sameNotify)},
 	} {
 		if s.differs {
 			names = append(names, s.name)

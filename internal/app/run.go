@@ -39,6 +39,9 @@ func (a *App) Run(ctx context.Context) error {
 		a.loops.Start()
 	}
 	var lives sync.WaitGroup
+	if a.notifier != nil {
+		lives.Go(func() { a.notifier.Run(living) })
+	}
 	err := a.serve(ctx, living, &lives)
 	if a.loops != nil {
 		a.loops.Stop()

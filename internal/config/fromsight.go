@@ -125,11 +125,24 @@ func (b *builder) notify(e NotifyEntry) {
 	if slices.ContainsFunc(b.config.Notify, func(o Notify) bool { return o.Name == n.Name }) && n.Name != "" {
 		b.report(Text(e.Name).at, wrong("there is a notification "+show(n.Name)+" already", "give each a name of its own"))
 	}
+	if raw := n.URL.Reveal(); raw != "" {
+		b.report(Text(e.URL).at, checkNotifyURL(raw))
+	}
 	for _, t := range e.Events {
 		n.Events = append(n.Events, value(b, t, parseNotifyEvent))
 	}
 	b.config.Notify = append(b.config.Notify, n)
 	b.notified = append(b.notified, e)
+}
+
+// checkNotifyURL looks at the beginning alone: the rest is a secret.
+func checkNotifyURL(raw string) error {
+	scheme, rest, _ := strings.Cut(raw, "://")
+	known := []string{"https", "http", "ntfy", "gotify", "slack", "discord", "smtp", "smtps"}
+	if !slices.Contains(known, scheme) || rest == "" {
+		return wrong("the url begins with nothing that is known", "write one that begins with "+strings.Join(known, "://, ")+"://")
+	}
+	return nil
 }
 
 func parseNotifyEvent(raw string) (string, error) {

@@ -33,6 +33,7 @@ const (
 	HookBegun       Kind = "hook begun"              // Operation (the hook's own event), PID
 	HookEnded       Kind = "hook ended"              // Operation, PID, Err, Output
 	Steered         Kind = "steered"                 // Cause: what a person has asked for
+	CrashLooping    Kind = "target dies too often"   // Err, Delay: it is not woken for so long
 	CooldownChosen  Kind = "cooldown chosen"         // Delay, Cause: the tuner has chosen it
 	StateNotSaved   Kind = "state not saved"         // Err: the disk has refused a record; the log has more
 	StateSaved      Kind = "state saved again"       // the first record since that
@@ -106,7 +107,7 @@ func (e Event) Level() slog.Level {
 		return e.operationLevel()
 	case StateNotSaved:
 		return slog.LevelError
-	case BackendSuspect, ClientRefused:
+	case BackendSuspect, ClientRefused, CrashLooping:
 		return slog.LevelWarn
 	case CheckerAnswered, ClientCounted, OperationBegun, HookBegun, HookEnded, RouseBegan, RouseEnded:
 		return slog.LevelDebug // the state that it enters is told, or the operation's end

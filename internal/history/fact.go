@@ -127,7 +127,7 @@ func kept(e event.Event) bool {
 	case event.HookEnded:
 		return e.Operation == "start" || e.Operation == "stop"
 	case event.ClientRefused, event.ClientLeft, event.GateObserved, event.BackendSuspect, event.BackoffArmed, event.StateNotSaved,
-		event.StateSaved, event.RouseBegan, event.RouseEnded, event.Steered, event.CooldownChosen:
+		event.StateSaved, event.RouseBegan, event.RouseEnded, event.Steered, event.CooldownChosen, event.CrashLooping:
 		return true
 	}
 	return false

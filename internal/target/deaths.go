@@ -3,6 +3,8 @@ package target
 import (
 	"fmt"
 	"time"
+
+	"github.com/rouse-proxy/rouse/internal/event"
 )
 
 // A CrashLoop says when a target dies too often to be woken. A death is that it was ready, and is found not to be, without a stop
@@ -28,7 +30,7 @@ func (s *supervisor) died() {
 	}
 	s.deaths = append(kept, now)
 	if err := s.looping(); err != nil {
-		s.opts.Logger.Warn("the target dies too often", "target", s.opts.Name, "deaths", len(s.deaths), "not-woken-for", s.opts.CrashLoop.Pause)
+		s.emit(event.Event{Kind: event.CrashLooping, Delay: s.opts.CrashLoop.Pause, Err: err})
 	}
 }
 
