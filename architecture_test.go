@@ -164,6 +164,7 @@ func TestHeavyDependenciesStandAtTheRim(t *testing.T) {
 		"cmd/rouse":   {"github.com/spf13/", "github.com/lmittmann/tint", "golang.org/x/sys/", "golang.org/x/term"},
 		"config":      {"go.yaml.in/yaml/v4"},
 		"history":     {"modernc.org/sqlite"},
+		"top":         {"charm.land/bubbletea/v2", "charm.land/lipgloss/v2"},
 		"notify":      {"github.com/cenkalti/backoff/v5", "github.com/wneessen/go-mail"},
 		"metrics":     {"github.com/prometheus/client_golang/"},
 		"target":      {"github.com/cenkalti/backoff/v5", "golang.org/x/sys/"},

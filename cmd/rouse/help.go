@@ -15,6 +15,7 @@ Usage:
   rouse doctor              rehearse a target: does it start and stop as it should?
   rouse reload              have the running rouse read its config file again
   rouse status              the targets of the running rouse, and how they are; --watch
+  rouse top                 the same on a full screen, live
   rouse why TARGET          why it is awake or asleep
   rouse history             who came, what happened, and how long starts took
   rouse events              what happens, as it happens

@@ -54,7 +54,7 @@ func newRoot(std streams, problems config.Problems) *cobra.Command {
 	root.SetFlagErrorFunc(flagProblem)
 	root.AddCommand(newVersion(), newDemo(std), newDemoService(), newTrace(),
 		newRun(std), newCheck(), newInit(std), newDoctor(std), newReload(), newWake(), newStop(), newHold(), newRelease(), newMaintenance(),
-		newStatus(std), newWhy(), newHistory(), newEvents(), newDial(std), newDashboard(), newReport(), newTune())
+		newStatus(std), newWhy(), newHistory(), newEvents(), newDial(std), newDashboard(), newReport(), newTune(), newTop(std))
 	completeOnly(root)
 	return root
 }
