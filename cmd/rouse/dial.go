@@ -85,8 +85,8 @@ func newDial(std streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "dial TARGET[:PORT]", DisableFlagsInUseLine: true,
 		Short: "join standard input and output to a target, waking it",
-		Long: `Connects to a target through a listener of the running rouse, which wakes it, and joins standard input
-and output to it. PORT is that of the listener, where several lead to the target. For ssh:
+		Long: `Connects to a target through a listener of the running rouse, which wakes it, and joins standard
+input and output to it. PORT is that of the listener, where several lead to the target. For ssh:
 
   ssh -o ProxyCommand="rouse dial bastion" me@bastion
 

@@ -31,6 +31,7 @@ Usage:
   rouse demo                see it work on this machine, with nothing to install or to set up
   rouse trace check FILE    whether a rouse that wrote a trace has kept its promises
   rouse version             which rouse this is
+  rouse man DIRECTORY       write manual pages
   rouse completion SHELL    a completion script for bash, zsh, fish or powershell
 
 Example:

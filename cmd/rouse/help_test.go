@@ -11,7 +11,9 @@ import (
 // helps are all ways to ask for help.
 var helps = [][]string{
 	{"--help"}, {"-h"}, {"--target-ip=10.0.0.1", "--help"}, {"--target-port=nonsense", "-h"},
-	{"version", "--help"}, {"version", "-h"}, {"trace", "--help"}, {"trace", "check", "-h"}, {"run", "--help"}, {"check", "-h"}, {"init", "--help"}, {"doctor", "--help"}, {"wake", "--help"}, {"stop", "--help"}, {"demo", "--help"}, {"demo", "-h"},
+	{"version", "--help"}, {"version", "-h"}, {"trace", "--help"}, {"trace", "check", "-h"}, {"run", "--help"}, {"check", "-h"}, {"init", "--help"}, {"doctor", "--help"}, {"status", "--help"}, {"why", "--help"}, {"history", "--help"}, {"events", "--help"}, {"top", "--help"}, {"report", "--help"}, {"tune", "--help"},
+	{"dashboard", "--help"}, {"dial", "--help"}, {"maintenance", "--help"}, {"man", "--help"}, {"hold", "--help"}, {"release", "--help"}, {"reload", "--help"},
+	{"wake", "--help"}, {"stop", "--help"}, {"demo", "--help"}, {"demo", "-h"},
 	{"completion", "--help"}, {"completion", "bash", "--help"},
 }
 

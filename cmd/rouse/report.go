@@ -151,7 +151,7 @@ cooldown: auto in the config does this each day, and keeps to the bounds of auto
 	f.StringVar(&since, "since", "60d", "`WHEN` the record begins")
 	f.Float64Var(&price.PerHour, "per-hour", 0, "what an hour awake costs more than one asleep, an `AMOUNT`")
 	f.Float64Var(&price.PerStart, "per-start", 0, "what a start costs, an `AMOUNT`")
-	f.Float64Var(&price.Waiting, "waiting-per-hour", 0, "what an hour of waiting is worth, an `AMOUNT`")
+	f.Float64Var(&price.Waiting, "waiting", 0, "what an hour of waiting is worth, an `AMOUNT`")
 	f.StringVar(&page, "html", "", "write a page to `FILE`")
 	f.BoolVar(&asJSON, "json", false, "write it as JSON")
 	return cmd
@@ -163,7 +163,7 @@ func priced(cmd *cobra.Command, t config.Target, flags tune.Price) tune.Price {
 	for _, one := range []struct {
 		name     string
 		to, from *float64
-	}{{"per-hour", &p.PerHour, &flags.PerHour}, {"per-start", &p.PerStart, &flags.PerStart}, {"waiting-per-hour", &p.Waiting, &flags.Waiting}} {
+	}{{"per-hour", &p.PerHour, &flags.PerHour}, {"per-start", &p.PerStart, &flags.PerStart}, {"waiting", &p.Waiting, &flags.Waiting}} {
 		if cmd.Flags().Changed(one.name) {
 			*one.to = max(*one.from, 0)
 		}

@@ -54,7 +54,9 @@ func newRoot(std streams, problems config.Problems) *cobra.Command {
 	root.SetFlagErrorFunc(flagProblem)
 	root.AddCommand(newVersion(), newDemo(std), newDemoService(), newTrace(),
 		newRun(std), newCheck(), newInit(std), newDoctor(std), newReload(), newWake(), newStop(), newHold(), newRelease(), newMaintenance(),
-		newStatus(std), newWhy(), newHistory(), newEvents(), newDial(std), newDashboard(), newReport(), newTune(), newTop(std))
+		newStatus(std), newWhy(), newHistory(), newEvents(), newDial(std), newDashboard(), newReport(), newTune(), newTop(std),
+		newMan(func() *cobra.Command { return newRoot(std, nil) }))
+	completeTargets(root)
 	completeOnly(root)
 	return root
 }

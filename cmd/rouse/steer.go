@@ -45,8 +45,8 @@ func newReload() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "reload [--config=FILE]", DisableFlagsInUseLine: true,
 		Short: "have the running rouse read its config again",
-		Long: `Has the running rouse read its config again, and tells what has changed. A config that is wrong changes
-nothing, and everything that is wrong with it is listed.
+		Long: `Has the running rouse read its config again, and tells what has changed. A config that is wrong
+changes nothing, and everything that is wrong with it is listed.
 
 ` + whichRouse + `
 
@@ -102,8 +102,8 @@ func newHold() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "hold TARGET|GROUP --for=DURATION", DisableFlagsInUseLine: true,
 		Short: "wake a target and keep it awake for a time",
-		Long: `Wakes a target, or all of a group, and keeps it awake for a time, whatever its budget and its windows say.
-The hold outlives a restart of rouse. rouse release ends it early.
+		Long: `Wakes a target, or all of a group, and keeps it awake for a time, whatever its budget and its
+windows say. The hold outlives a restart of rouse. rouse release ends it early.
 
 ` + whichRouse,
 		Args: oneTarget,

@@ -96,7 +96,11 @@ func follow(ctx context.Context, out io.Writer, client *admin.Client, name, goal
 			key := t.Name + " " + t.State
 			if last, known := said[key]; !known || t.State != goal && time.Since(last) >= newsBeat {
 				said[key] = time.Now()
-				fmt.Fprintf(out, "%s is %s, after %v\n", t.Name, t.State, elapsed)
+				usually := ""
+				if t.State == "starting" && t.Expected > 0 {
+					usually = fmt.Sprintf(", usually ready after %v", time.Duration(t.Expected*float64(time.Second)).Round(time.Second/10))
+				}
+				fmt.Fprintf(out, "%s is %s, after %v%s\n", t.Name, t.State, elapsed, usually)
 			}
 			switch {
 			case t.State == goal:

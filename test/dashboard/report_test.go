@@ -31,7 +31,7 @@ func TestFourWeeksAreReportedAndTuned(t *testing.T) {
 		want []string
 	}{
 		{[]string{"tune", "web"}, []string{"a cooldown of", "← the choice", "break-even", "▲", "EUR"}},
-		{[]string{"tune", "web", "--json", "--waiting-per-hour=100"}, []string{`"cooldown":`, `"thin": false`}},
+		{[]string{"tune", "web", "--json", "--waiting=100"}, []string{`"cooldown":`, `"thin": false`}},
 		{[]string{"tune", "minecraft", "--html=" + filepath.Join(pages, "tune.html")}, []string{"wrote "}},
 		{[]string{"report", "--html=" + filepath.Join(pages, "report.html")}, []string{"wrote "}},
 		{[]string{"report"}, []string{"web\n", "cold starts", "saved", "█"}},
