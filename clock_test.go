@@ -14,12 +14,12 @@ import (
 // wallClock are the methods that turn a time into one of the wall clock, which may jump by years, and where each may be
 // used: for what other processes, or people, read or have written.
 var wallClock = map[string][]string{
-	"UnixNano":  {"trace/"},
+	"UnixNano":  {"trace/", "otlp/"},
 	"UnixMilli": {"trace/"},
 	"UnixMicro": {"config/fingerprint.go", "history/", "metrics/"},
 	"Round":     {"gate/budget.go", "state/state.go", "driver/exec/leftover.go", "driver/exec/keeper.go", "trace/"},
 	"UTC":       {"state/", "trace/"},
-	"Local":     {"app/", "admin/daemon.go", "report/"},
+	"Local":     {"app/", "admin/daemon.go", "report/", "top/"},
 }
 
 // TestNothingIsDecidedByTheWallClock: a duration is measured on the clock that only runs forward. A time loses its reading of

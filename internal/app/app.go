@@ -25,6 +25,7 @@ import (
 	"github.com/rouse-proxy/rouse/internal/loop"
 	"github.com/rouse-proxy/rouse/internal/metrics"
 	"github.com/rouse-proxy/rouse/internal/notify"
+	"github.com/rouse-proxy/rouse/internal/otlp"
 	"github.com/rouse-proxy/rouse/internal/proxy"
 	"github.com/rouse-proxy/rouse/internal/relay"
 	"github.com/rouse-proxy/rouse/internal/state"
@@ -61,6 +62,7 @@ type App struct {
 	history       *history.Store
 	metrics       *metrics.Metrics
 	notifier      *notify.Notifier // nil: nobody is told
+	exporter      *otlp.Exporter   // nil: nobody is told of phases
 	began         time.Time
 	adminListener net.Listener // nil: nobody asks over TCP
 	guard         admin.Guard

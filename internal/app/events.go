@@ -9,6 +9,7 @@ import (
 	"github.com/rouse-proxy/rouse/internal/driver/exec"
 	"github.com/rouse-proxy/rouse/internal/event"
 	"github.com/rouse-proxy/rouse/internal/notify"
+	"github.com/rouse-proxy/rouse/internal/otlp"
 	"github.com/rouse-proxy/rouse/internal/trace"
 )
 
@@ -24,6 +25,15 @@ func (a *App) openEvents(opts Options) error {
 	}
 	if a.notifier != nil {
 		sinks = append(sinks, a.notifier.Sink)
+	}
+	if t := a.cfg.Telemetry; t.Endpoint != "" {
+		host, _ := os.Hostname() // without it there is none in a trace
+		var err error
+		a.exporter, err = otlp.New(otlp.Options{Endpoint: t.Endpoint, Header: t.Header.Reveal(), Share: t.Percent / 100, Version: opts.Version, Host: host, Logger: a.logger})
+		if err != nil {
+			return err
+		}
+		sinks = append(sinks, a.exporter.Sink)
 	}
 	if a.cfg.Trace != "" {
 		if err := a.openTrace(opts.Version); err != nil {

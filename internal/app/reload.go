@@ -308,6 +308,7 @@ func (c *change) kept() (names []string) {
 	}{
 		{"state-dir", c.cfg.State != c.old.State}, {"trace", c.cfg.Trace != c.old.Trace},
 		{"log-format", c.cfg.LogFormat != c.old.LogFormat}, {"log-level", c.cfg.LogLevel != c.old.LogLevel},
+		{"opentelemetry", c.cfg.Telemetry.Endpoint != c.old.Telemetry.Endpoint || c.cfg.Telemetry.Header.Reveal() != c.old.Telemetry.Header.Reveal() || c.cfg.Telemetry.Percent != c.old.Telemetry.Percent},
 		{"history", c.cfg.History != c.old.History}, {"admin", !reflect.DeepEqual(c.cfg.Admin, c.old.Admin)}, {"notify", !slices.EqualFunc(c.cfg.Notify, c.old.Notify, sameNotify)},
 	} {
 		if s.differs {

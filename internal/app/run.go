@@ -39,6 +39,9 @@ func (a *App) Run(ctx context.Context) error {
 		a.loops.Start()
 	}
 	var lives sync.WaitGroup
+	if a.exporter != nil {
+		lives.Go(func() { a.exporter.Run(living) })
+	}
 	if a.notifier != nil {
 		lives.Go(func() { a.notifier.Run(living) })
 	}

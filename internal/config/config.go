@@ -31,6 +31,7 @@ type Config struct {
 	History   History
 	Admin     Admin
 	Notify    []Notify
+	Telemetry Telemetry
 }
 
 // Named returns the target of that name; nil if there is none.
@@ -101,6 +102,13 @@ type Notify struct {
 	Key     Secret   // signs what is sent to a webhook
 	Events  []string // empty: what somebody has to look at
 	Targets []string // empty: all
+}
+
+// A Telemetry says who is told of the phases of connections. The zero value: nobody.
+type Telemetry struct {
+	Endpoint string
+	Header   Secret
+	Percent  float64 // of connections
 }
 
 // A Cost is what a target costs, in any currency. The zero value is not known.

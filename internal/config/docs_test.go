@@ -11,7 +11,7 @@ import (
 func TestConfigsInTheDocsAreRight(t *testing.T) {
 	blocks := regexp.MustCompile("(?s)```yaml\n(.*?)```")
 	whole := 0
-	for _, page := range []string{"README.md", "docs/gates.md", "docs/routing.md", "docs/reload.md", "docs/targets.md"} {
+	for _, page := range []string{"README.md", "docs/gates.md", "docs/routing.md", "docs/reload.md", "docs/targets.md", "docs/watching.md", "docs/notifications.md", "docs/api.md"} {
 		text, err := os.ReadFile("../../" + page)
 		if err != nil {
 			t.Fatal(err)

@@ -34,6 +34,8 @@ type File struct {
 	Admin AdminEntry `yaml:"admin"`
 	// Who is told of what somebody has to look at, and how.
 	Notify []NotifyEntry `yaml:"notify"`
+	// A collector of OpenTelemetry that is told of the phases of connections, starts and stops.
+	OpenTelemetry TelemetryEntry `yaml:"opentelemetry"`
 	// What sleeps and wakes, by name. The name stands in the log and in `ROUSE_TARGET`. Names are unique over all files.
 	Targets NamedTargets `yaml:"targets"`
 	// The addresses on which clients are accepted, and where each of them leads.
@@ -132,6 +134,16 @@ type NotifyEntry struct {
 	Events Names `yaml:"events" example:"[failures, recovered, wakes]"`
 	// Names of targets. Without it: all.
 	Targets Names `yaml:"targets" example:"[web]"`
+}
+
+// A TelemetryEntry is a collector, by OTLP over HTTP.
+type TelemetryEntry struct {
+	// Where it is. `/v1/traces` is put behind it.
+	Endpoint Plain `yaml:"endpoint" missing:"write where it is, such as http://127.0.0.1:4318" example:"http://127.0.0.1:4318"`
+	// A header that it wants, `NAME: VALUE`. It is a secret: write `${NAME}`, or `file:/path` of a file that has it.
+	Header Plain `yaml:"header" example:"file:/etc/rouse/otlp-header"`
+	// Of how many connections in a hundred it is told.
+	Percent Number `yaml:"percent" default:"100" example:"10"`
 }
 
 // An AutoCooldownEntry bounds the cooldown that is chosen.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,7 +16,8 @@ import (
 func (b *builder) sight(files []File) {
 	var history HistoryEntry
 	var admin AdminEntry
-	var first [2]mark
+	var telemetry TelemetryEntry
+	var first [3]mark
 	for i := range files {
 		f := &files[i]
 		if at := cmp.Or(Text(f.History.Days).at, Text(f.History.Megabytes).at); f.History.given() {
@@ -26,12 +28,17 @@ func (b *builder) sight(files []File) {
 			b.once(&first[1], cmp.Or(Text(f.Admin.Listen).at, Text(f.Admin.TokenFile).at))
 			admin = f.Admin
 		}
+		if e := f.OpenTelemetry; e.Endpoint.given || e.Header.given || e.Percent.given {
+			b.once(&first[2], cmp.Or(Text(e.Endpoint).at, Text(e.Header).at))
+			telemetry = e
+		}
 		for _, n := range f.Notify {
 			b.notify(n)
 		}
 	}
 	b.config.History = b.history(history)
 	b.config.Admin = b.admin(admin)
+	b.config.Telemetry = b.telemetry(telemetry)
 }
 
 func (h HistoryEntry) given() bool { return h.Days.given || h.Megabytes.given }
@@ -79,6 +86,25 @@ func (b *builder) admin(e AdminEntry) Admin {
 		b.report(at, wrong("nothing says where to listen", "write listen: beside it, such as listen: 127.0.0.1:8099"))
 	}
 	return a
+}
+
+func (b *builder) telemetry(e TelemetryEntry) Telemetry {
+	if !e.Endpoint.given {
+		return Telemetry{}
+	}
+	return Telemetry{
+		Endpoint: value(b, b.from("telemetry.endpoint", Text(e.Endpoint)), parseEndpoint),
+		Header:   b.hidden("telemetry.header", "header", Text(e.Header)),
+		Percent:  value(b, b.from("telemetry.percent", Text(e.Percent)), func(s string) (float64, error) { return parseQuantity(s, "a number of connections in a hundred", "10") }),
+	}
+}
+
+func parseEndpoint(raw string) (string, error) {
+	u, err := url.Parse(raw)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" {
+		return "", wrong(show(raw)+" is not the URL of a collector", "write one such as http://127.0.0.1:4318")
+	}
+	return raw, nil
 }
 
 // parseAdmin reads an address and a port.

@@ -319,7 +319,7 @@ func ownerOf(key string) string {
 		{"in an entry of listeners", reflect.TypeFor[ListenerEntry]()}, {"below budget", reflect.TypeFor[BudgetEntry]()},
 		{"below busy", reflect.TypeFor[BusyEntry]()}, {"below retry", reflect.TypeFor[RetryEntry]()}, {"below crash-loop", reflect.TypeFor[CrashLoopEntry]()},
 		{"below health", reflect.TypeFor[HealthEntry]()}, {"below history", reflect.TypeFor[HistoryEntry]()}, {"below admin", reflect.TypeFor[AdminEntry]()},
-		{"in an entry of notify", reflect.TypeFor[NotifyEntry]()}, {"below cost", reflect.TypeFor[CostEntry]()}, {"below power", reflect.TypeFor[PowerEntry]()},
+		{"in an entry of notify", reflect.TypeFor[NotifyEntry]()}, {"below cost", reflect.TypeFor[CostEntry]()}, {"below power", reflect.TypeFor[PowerEntry]()}, {"below opentelemetry", reflect.TypeFor[TelemetryEntry]()},
 		{"below auto-cooldown", reflect.TypeFor[AutoCooldownEntry]()}, {"in an entry of always-on or never-wake", reflect.TypeFor[WindowEntry]()},
 	} {
 		if slices.Contains(fieldsOf(section.entry).keys, key) {

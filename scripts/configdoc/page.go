@@ -42,6 +42,7 @@ func (s *schema) page() []byte {
 		{"`auto-cooldown:`", "Below a target.", reflect.TypeFor[config.AutoCooldownEntry]()},
 		{"`history:`", "At the top of the file.", reflect.TypeFor[config.HistoryEntry]()},
 		{"`admin:`", "At the top of the file. [The dashboard and the API](api.md) has more.", reflect.TypeFor[config.AdminEntry]()},
+		{"`opentelemetry:`", "At the top of the file. [Metrics](metrics.md) has more.", reflect.TypeFor[config.TelemetryEntry]()},
 		{"`notify:`", "A list at the top of the file. [Notifications](notifications.md) has more.", reflect.TypeFor[config.NotifyEntry]()},
 		{"`always-on:`, `never-wake:`", "Lists below a target.", reflect.TypeFor[config.WindowEntry]()},
 	} {
@@ -87,7 +88,7 @@ func valueOf(f reflect.StructField) string {
 		return "one or list"
 	case reflect.TypeFor[config.BudgetEntry](), reflect.TypeFor[config.HealthEntry](), reflect.TypeFor[config.BusyEntry](),
 		reflect.TypeFor[config.RetryEntry](), reflect.TypeFor[config.CrashLoopEntry](), reflect.TypeFor[config.CostEntry](), reflect.TypeFor[config.PowerEntry](),
-		reflect.TypeFor[config.AutoCooldownEntry](), reflect.TypeFor[config.HistoryEntry](), reflect.TypeFor[config.AdminEntry]():
+		reflect.TypeFor[config.AutoCooldownEntry](), reflect.TypeFor[config.HistoryEntry](), reflect.TypeFor[config.AdminEntry](), reflect.TypeFor[config.TelemetryEntry]():
 		return "keys"
 	case reflect.TypeFor[[]config.ChoiceEntry](), reflect.TypeFor[[]config.WindowEntry](), reflect.TypeFor[[]config.NotifyEntry]():
 		return "list"

@@ -169,7 +169,7 @@ func (s *schema) finishBelow(p *jsonschema.Schema, t reflect.Type) {
 		s.finish(p.Items, t.Elem())
 	case reflect.TypeFor[config.HooksEntry](), reflect.TypeFor[config.BudgetEntry](), reflect.TypeFor[config.HealthEntry](),
 		reflect.TypeFor[config.BusyEntry](), reflect.TypeFor[config.RetryEntry](), reflect.TypeFor[config.CrashLoopEntry](), reflect.TypeFor[config.CostEntry](), reflect.TypeFor[config.PowerEntry](),
-		reflect.TypeFor[config.AutoCooldownEntry](), reflect.TypeFor[config.HistoryEntry](), reflect.TypeFor[config.AdminEntry]():
+		reflect.TypeFor[config.AutoCooldownEntry](), reflect.TypeFor[config.HistoryEntry](), reflect.TypeFor[config.AdminEntry](), reflect.TypeFor[config.TelemetryEntry]():
 		s.finish(p, t)
 	case reflect.TypeFor[config.HTTPEntry](), reflect.TypeFor[config.PostgresEntry]():
 		s.finish(p.AnyOf[2], t)
