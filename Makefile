@@ -9,7 +9,7 @@ SEED     ?= 0
 ROUNDS   ?= 100
 FIRST    ?= 1
 
-.PHONY: demo build test setup lint web unit fuzz cross deadcode sabotage chaos rounds bench microbench benchcmp clean
+.PHONY: demo build test setup lint web unit fuzz cross deadcode sabotage chaos rounds bench sight microbench benchcmp clean
 
 # Show the main job on this machine; needs only Go.
 demo:
@@ -84,6 +84,10 @@ bench:
 	./scripts/setup.sh bench
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/bench ./bench
 	./bin/bench $(BENCHFLAGS)
+
+# What it costs to be watched: history, events and status, on and off side by side.
+sight: build
+	$(GO) run ./bench/sight
 
 # The parts by themselves: the event loop, holds, the relay, the probe, and how soon after its listen() a target's first
 # byte is at the client. COUNT times, about half a minute each; PARTS=relay takes one of them.

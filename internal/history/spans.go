@@ -12,6 +12,7 @@ import (
 type use struct {
 	row          int64
 	since, until time.Time
+	more         int // arrivals that are not written yet
 }
 
 // together is how close two times of use are that are kept as one.
@@ -42,14 +43,20 @@ func (b *batch) use(c Connection) error {
 		if until.After(u.until) {
 			u.until = until
 		}
-		return b.exec("UPDATE uses SET until = max(until, ?), arrivals = arrivals + 1 WHERE id = ?", u.until.UnixMicro(), u.row)
+		u.more++
+		return nil
+	}
+	if u := b.uses[c.Target]; u != nil && u.more > 0 { // it gives way to another one
+		if err := b.exec("UPDATE uses SET until = max(until, ?), arrivals = arrivals + ? WHERE id = ?", u.until.UnixMicro(), u.more, u.row); err != nil {
+			return err
+		}
 	}
 	r, err := b.run("INSERT INTO uses (target, since, until, arrivals) VALUES (?, ?, ?, 1)", c.Target, since.UnixMicro(), until.UnixMicro())
 	if err != nil {
 		return err
 	}
 	row, err := r.LastInsertId()
-	b.uses[c.Target] = &use{row, since, until}
+	b.uses[c.Target] = &use{row: row, since: since, until: until}
 	return err
 }
 

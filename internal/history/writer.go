@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/rouse-proxy/rouse/internal/event"
@@ -220,11 +221,14 @@ func (w *writer) flush(ctx context.Context) (err error) {
 			_ = tx.Rollback() // the first error tells more
 		}
 	}()
-	b := &batch{ctx: ctx, tx: tx, statements: map[string]*sql.Stmt{}, uses: copied(w.uses), open: copiedValues(w.open)}
+	b := &batch{ctx: ctx, tx: tx, statements: map[string]*sql.Stmt{}, uses: copied(w.uses), open: copiedValues(w.open), hours: map[hourKey]*hourSum{}}
 	for _, e := range w.batch {
 		if err := b.write(e); err != nil {
 			return err
 		}
+	}
+	if err := b.settle(); err != nil {
+		return err
 	}
 	for _, c := range staying {
 		if err := b.connection(c); err != nil {
@@ -259,6 +263,54 @@ type batch struct {
 	statements map[string]*sql.Stmt
 	uses       map[string]*use
 	open       map[string]interval
+	ended      []Connection // that were not written before
+	hours      map[hourKey]*hourSum
+}
+
+type hourKey struct {
+	target string
+	hour   int64
+}
+
+// hourSum is what a batch adds to an hour.
+type hourSum struct {
+	arrivals, waits int
+	waited, longest int64
+}
+
+// rowsAtOnce writes many connections with one statement: each statement costs as much as several rows.
+const rowsAtOnce = 32
+
+// settle writes what was put together: new connections, and what they add up to.
+func (b *batch) settle() error {
+	for len(b.ended) > 0 {
+		n := rowsAtOnce
+		if len(b.ended) < n {
+			n = 1
+		}
+		if err := b.connections(b.ended[:n]); err != nil {
+			return err
+		}
+		b.ended = b.ended[n:]
+	}
+	for k, h := range b.hours {
+		err := b.exec(`INSERT INTO hours (target, hour, arrivals, waits, waited, longest) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
+			arrivals = arrivals + excluded.arrivals, waits = waits + excluded.waits, waited = waited + excluded.waited, longest = max(longest, excluded.longest)`,
+			k.target, k.hour, h.arrivals, h.waits, h.waited, h.longest)
+		if err != nil {
+			return err
+		}
+	}
+	for _, u := range b.uses {
+		if u.more == 0 {
+			continue
+		}
+		if err := b.exec("UPDATE uses SET until = max(until, ?), arrivals = arrivals + ? WHERE id = ?", u.until.UnixMicro(), u.more, u.row); err != nil {
+			return err
+		}
+		u.more = 0
+	}
+	return nil
 }
 
 func (b *batch) exec(query string, args ...any) error {
@@ -283,7 +335,9 @@ func (b *batch) write(e entry) error {
 	case e.fact != nil:
 		return b.fact(*e.fact)
 	case e.ended != nil:
-		if err := b.connection(*e.ended); err != nil {
+		if !e.ended.written {
+			b.ended = append(b.ended, *e.ended)
+		} else if err := b.connection(*e.ended); err != nil {
 			return err
 		}
 		return b.account(*e.ended)
@@ -322,10 +376,16 @@ func (b *batch) fact(f Fact) error {
 func micros(s Seconds) int64 { return time.Duration(s).Microseconds() }
 
 // connection writes one, for the first time or at its end.
-func (b *batch) connection(c Connection) error {
-	return b.exec(`INSERT INTO connections VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET lasted = excluded.lasted,
-		sent = excluded.sent, received = excluded.received, ended = excluded.ended, error = excluded.error, visited = excluded.visited`,
-		c.ID, c.At.UnixMicro(), c.Target, c.Route, c.Client, int64(c.Epoch), micros(c.Waited), micros(c.Lasted), c.Sent, c.Received, c.Ended, c.Error, c.Visited)
+func (b *batch) connection(c Connection) error { return b.connections([]Connection{c}) }
+
+// connections writes some.
+func (b *batch) connections(all []Connection) error {
+	args := make([]any, 0, 13*len(all))
+	for _, c := range all {
+		args = append(args, c.ID, c.At.UnixMicro(), c.Target, c.Route, c.Client, int64(c.Epoch), micros(c.Waited), micros(c.Lasted), c.Sent, c.Received, c.Ended, c.Error, c.Visited)
+	}
+	return b.exec("INSERT INTO connections VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"+strings.Repeat(", (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", len(all)-1)+
+		" ON CONFLICT DO UPDATE SET lasted = excluded.lasted, sent = excluded.sent, received = excluded.received, ended = excluded.ended, error = excluded.error, visited = excluded.visited", args...)
 }
 
 // noticed is a wait that a person notices.
@@ -339,11 +399,18 @@ func (b *batch) account(c Connection) error {
 	} else {
 		waited = 0
 	}
-	err := b.exec(`INSERT INTO hours (target, hour, arrivals, waits, waited, longest) VALUES (?, ?, 1, ?, ?, ?) ON CONFLICT DO UPDATE SET
-		arrivals = arrivals + 1, waits = waits + excluded.waits, waited = waited + excluded.waited, longest = max(longest, excluded.longest)`,
-		c.Target, c.At.Truncate(time.Hour).UnixMicro(), waits, waited, waited)
-	if err != nil || c.Visited {
-		return err
+	k := hourKey{c.Target, c.At.Truncate(time.Hour).UnixMicro()}
+	h := b.hours[k]
+	if h == nil {
+		h = &hourSum{}
+		b.hours[k] = h
+	}
+	h.arrivals++
+	h.waits += waits
+	h.waited += waited
+	h.longest = max(h.longest, waited)
+	if c.Visited {
+		return nil
 	}
 	return b.use(c)
 }

@@ -118,6 +118,24 @@ var mutations = []mutation{
 	{guard: "a fault in a supervisor stops a target under its clients", file: "internal/target/fault.go", old: "undoing: m.undoing && held == 0", new: "undoing: m.undoing", catcher: "TestNothingIsTakenUpUnderClientsAfterAFault"},
 	{guard: "who waits through a fault is forgotten", file: "internal/target/fault.go", old: "	s.refuse(ErrFault)\n", new: "", catcher: "TestFaultInEveryPhase"},
 
+	// What is seen, asked and steered.
+	{guard: "the API needs no token", file: "internal/admin/guard.go", old: "case g.Token != \"\" && !g.open(r) && !g.carries(r):", new: "case false:", catcher: "TestHostileRequestsAreRefusedAndChangeNothing"},
+	{guard: "a page of a stranger steers rouse", file: "internal/admin/guard.go", old: "	case !g.sameOrigin(r):\n", new: "	case false:\n", catcher: "TestHostileRequestsAreRefusedAndChangeNothing"},
+	{guard: "rouse answers to any name", file: "internal/admin/guard.go", old: "	case !g.knows(r.Host):\n", new: "	case false:\n", catcher: "TestHostileRequestsAreRefusedAndChangeNothing"},
+	{guard: "a form of a stranger steers rouse", file: "internal/admin/guard.go", old: "case !safe && r.Header.Get(changeHeader) == \"\":", new: "case false:", catcher: "TestHostileRequestsAreRefusedAndChangeNothing"},
+	{guard: "a token that others can read is taken", file: "internal/admin/listen.go", old: "	if info.Mode().Perm()&0o077 != 0 {", new: "	if false {", catcher: "TestATokenIsMadeOnceAndKeptFromOthers"},
+	{guard: "the history grows in memory without end", file: "internal/history/store.go", old: "	if len(s.queue) >= mostQueued {", new: "	if false {", catcher: "TestADeadDiskCostsHistoryAndNothingElse"},
+	{guard: "a batch that the disk has refused is lost", file: "internal/history/writer.go", old: "	w.batch = append(w.batch, w.queue[:n]...)", new: "	w.batch = w.queue[:n:n]", catcher: "TestABatchThatFailsIsWrittenLater"},
+	{guard: "a crowd fills the history", file: "internal/history/store.go", old: "	if crowded(e.Kind) && s.crowd(f) {", new: "	if false {", catcher: "TestACrowdIsCounted"},
+	{guard: "what a crash leaves open goes on for ever", file: "internal/history/spans.go", old: "\"UPDATE intervals SET until = max(since, ?) WHERE until IS NULL\"", new: "\"UPDATE intervals SET until = max(since, ?) WHERE 0\"", catcher: "TestWhatACrashLeavesOpenIsEnded"},
+	{guard: "an older rouse writes a newer file", file: "internal/history/schema.go", old: "err != nil || version > len(migrations) {", new: "err != nil || version < 0 {", catcher: "TestAFileOfANewerRouseIsLeftAlone"},
+	{guard: "others can read the history", file: "internal/history/schema.go", old: "os.O_RDWR|os.O_CREATE, 0o600) // SQLite would let others read a new one\n	if err != nil {\n		return nil, err\n	}\n	if err := errors.Join(file.Chmod(0o600), ", new: "os.O_RDWR|os.O_CREATE, 0o644)\n	if err != nil {\n		return nil, err\n	}\n	if err := errors.Join(", catcher: "TestOthersCannotReadIt"},
+	{guard: "maintenance lets clients in", file: "internal/proxy/plan.go", old: "		p.paused = p.paused || lane.Pause.Mode() != gate.PauseOff\n", new: "", pkg: "internal/app", catcher: "TestMaintenanceKeepsNewClientsAway"},
+	{guard: "a forced stop cuts the clients of others", file: "internal/proxy/evict_linux.go", old: "if g.state == linked && g.lane.Target == of {", new: "if g.state == linked {", pkg: "internal/app", catcher: "TestAForcedStopCutsItsClients"},
+	{guard: "a log shows the URL of a notification", file: "internal/notify/send.go", old: "		return u.Err\n", new: "		return u\n", catcher: "TestAServiceThatNeverAnswersHoldsNobodyUp"},
+	{guard: "somebody is told of the same failure again and again", file: "internal/notify/notify.go", old: "told && e.Time.Sub(last) < quiet {", new: "told && last.IsZero() && quiet == 0 {", catcher: "TestQuietDefaults"},
+	{guard: "a cooldown is chosen out of its bounds", file: "internal/tune/tune.go", old: "	even := b.clamp(p.BreakEven())\n", new: "	even := p.BreakEven()\n", catcher: "TestLittleHistoryMeansBreakEven"},
+
 	// The judge of traces.
 	{guard: "the checker overlooks a stop under a client", file: "internal/trace/life.go", old: "		c.noStopUnder(lf, l, \"a stop begins\")\n", new: "", catcher: "TestRules"},
 	{guard: "the checker overlooks two operations at once", file: "internal/trace/life.go", old: "	if lf.op != nil {\n		c.broken(ruleOneAtATime, lf.run, l, lf.op, \"a %s begins", new: "	if false {\n		c.broken(ruleOneAtATime, lf.run, l, lf.op, \"a %s begins", catcher: "TestRules"},
