@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -82,12 +83,7 @@ func named(t admin.Target, name string) bool {
 	if t.Name == name {
 		return true
 	}
-	for _, g := range t.Groups {
-		if g == name {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(t.Groups, name)
 }
 
 func failing(st admin.Status) bool {

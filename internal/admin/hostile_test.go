@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
@@ -114,7 +115,7 @@ func hostile(host string) map[string]string {
 		all["by TRACE: "+name] = request("TRACE", c.path, own+sign+auth, "")
 	}
 	good := own + sign + auth
-	for what, text := range map[string]string{
+	maps.Copy(all, map[string]string{
 		"an oversized body":             request("POST", "/v1/targets/web/hold", good, `{"for":60,"why":"`+strings.Repeat("x", mostBody)+`"}`),
 		"an oversized body in chunks":   request("POST", "/v1/targets/web/hold", good+"Transfer-Encoding: chunked\r\n", fmt.Sprintf("%x\r\n{\"for\":60,\"why\":\"%s\"}\r\n0\r\n\r\n", 2*mostBody+19, strings.Repeat("x", 2*mostBody))),
 		"oversized headers":             request("POST", "/v1/reload", good+"X-Long: "+strings.Repeat("x", 1<<20)+"\r\n", ""),
@@ -153,9 +154,7 @@ func hostile(host string) map[string]string {
 		"a page under a foreign name":   request("GET", "/", "Host: evil.example\r\n", ""),
 		"a time that is none":           request("GET", "/v1/savings?since=%27;DROP%20TABLE%20facts", good, ""),
 		"a negative limit":              request("GET", "/v1/events?after=-1", good, ""),
-	} {
-		all[what] = text
-	}
+	})
 	return all
 }
 

@@ -183,11 +183,11 @@ func body[T any](w http.ResponseWriter, r *http.Request) (v T, err error) {
 // example shows the keys of a type.
 func example(v any) string {
 	t, text := reflect.TypeOf(v), ""
-	for i := range t.NumField() {
+	for field := range t.Fields() {
 		if text != "" {
 			text += ", "
 		}
-		text += `"` + jsonName(t.Field(i)) + `": …`
+		text += `"` + jsonName(field) + `": …`
 	}
 	return "{" + text + "}"
 }

@@ -3,6 +3,7 @@ package app
 import (
 	"cmp"
 	"context"
+	"maps"
 	"net/http"
 	"slices"
 	"time"
@@ -56,9 +57,7 @@ func (a *App) everyPart() map[string]*part {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	parts := make(map[string]*part, len(a.parts))
-	for name, p := range a.parts {
-		parts[name] = p
-	}
+	maps.Copy(parts, a.parts)
 	return parts
 }
 

@@ -116,7 +116,8 @@ func TestTheGrafanaDashboardAsksForWhatThereIs(t *testing.T) {
 		t.Fatal(err)
 	}
 	series := scrape(t, busy())
-	rules := "groups:\n- name: dashboard\n  rules:\n"
+	var rules strings.Builder
+	rules.WriteString("groups:\n- name: dashboard\n  rules:\n")
 	n := 0
 	for _, p := range d.Panels {
 		if p.GridPos.X+p.GridPos.W > 24 || len(p.Targets) == 0 {
@@ -129,12 +130,12 @@ func TestTheGrafanaDashboardAsksForWhatThereIs(t *testing.T) {
 				}
 			}
 			expr := strings.NewReplacer("$__rate_interval", "5m", "$target", "web").Replace(q.Expr)
-			rules += fmt.Sprintf("  - record: panel:%d\n    expr: %q\n", n, expr)
+			rules.WriteString(fmt.Sprintf("  - record: panel:%d\n    expr: %q\n", n, expr))
 			n++
 		}
 	}
 	file := filepath.Join(t.TempDir(), "rules.yaml")
-	if err := os.WriteFile(file, []byte(strings.ReplaceAll(rules, "panel:", "panel:q")), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(strings.ReplaceAll(rules.String(), "panel:", "panel:q")), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	promtool(t, "", "check", "rules", file)

@@ -36,10 +36,9 @@ type object = map[string]any
 // describe returns the whole description.
 func describe() ([]byte, error) {
 	d := &describer{schemas: object{}}
-	failure := struct {
-		Error string `json:"error"`
-	}{}
-	d.schemas["Failure"] = d.inline(reflect.TypeOf(failure))
+	d.schemas["Failure"] = d.inline(reflect.TypeFor[struct {
+		Error string "json:\"error\""
+	}]())
 	paths := object{}
 	for _, r := range admin.Routes() {
 		path, _ := paths[r.Path].(object)
@@ -113,16 +112,17 @@ func (d *describer) operation(r admin.Route) object {
 
 // name is that of an operation, such as postTargetsHold.
 func name(r admin.Route) string {
-	text := strings.ToLower(r.Method)
+	var text strings.Builder
+	text.WriteString(strings.ToLower(r.Method))
 	for part := range strings.SplitSeq(strings.TrimPrefix(r.Path, "/v1"), "/") {
 		if part != "" && !strings.HasPrefix(part, "{") {
-			text += strings.ToUpper(part[:1]) + part[1:]
+			text.WriteString(strings.ToUpper(part[:1]) + part[1:])
 		}
 	}
 	if strings.HasSuffix(r.Path, "{name}") {
-		text += "One"
+		text.WriteString("One")
 	}
-	return text
+	return text.String()
 }
 
 // ref is the schema of a type: a named struct has one of its own.
@@ -161,8 +161,8 @@ func plain(t reflect.Type) object {
 // inline is the schema of a struct.
 func (d *describer) inline(t reflect.Type) object {
 	properties, required := object{}, []any{}
-	for i := range t.NumField() {
-		f := t.Field(i)
+	for f := range t.Fields() {
+		f := f
 		if !f.IsExported() {
 			continue
 		}
