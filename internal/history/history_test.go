@@ -44,12 +44,6 @@ func newShelf(t *testing.T, dir string, o Options) *shelf {
 
 func (h *shelf) turn() { h.w.turn(h.t.Context(), false) }
 
-func (h *shelf) end() {
-	h.w.turn(h.t.Context(), true)
-	h.w.db.Close()
-	h.w.db = nil
-}
-
 func (h *shelf) say(at time.Duration, e event.Event) {
 	e.Time, e.Target = noon.Add(at), "web"
 	h.Sink(e)

@@ -162,7 +162,6 @@ func plain(t reflect.Type) object {
 func (d *describer) inline(t reflect.Type) object {
 	properties, required := object{}, []any{}
 	for f := range t.Fields() {
-		f := f
 		if !f.IsExported() {
 			continue
 		}

@@ -56,8 +56,9 @@ func build(t *testing.T) *house {
 		t.Fatalf("%v: %s", err, out)
 	}
 	var yaml strings.Builder
-	yaml.WriteString(fmt.Sprintf("state-dir: %s/state\nadmin: {listen: \"127.0.0.1:%d\"}\ntargets:\n", dir, h.admin))
-	listeners := "listeners:\n"
+	fmt.Fprintf(&yaml, "state-dir: %s/state\nadmin: {listen: \"127.0.0.1:%d\"}\ntargets:\n", dir, h.admin)
+	var listeners strings.Builder
+	listeners.WriteString("listeners:\n")
 	for i, target := range []struct{ name, more string }{
 		{"web", "    cooldown: 4s\n    cost: {per-hour: 0.42, stopped-per-hour: 0.01, currency: EUR}\n    power: {watts: 90, stopped-watts: 3}\n"},
 		{"minecraft", "    cooldown: 20m\n    cost: {per-hour: 0.18, currency: EUR}\n    groups: [games]\n"},
@@ -77,10 +78,10 @@ func build(t *testing.T) *house {
 				t.Fatal(err)
 			}
 		}
-		yaml.WriteString(fmt.Sprintf("  %s:\n    backend: 127.0.0.1:%d\n    hooks: {start: %s/%s-start, stop: %s/%s-stop}\n%s", target.name, port, dir, target.name, dir, target.name, target.more))
-		listeners += fmt.Sprintf("- {listen: 127.0.0.1:%d, target: %s}\n", listen, target.name)
+		fmt.Fprintf(&yaml, "  %s:\n    backend: 127.0.0.1:%d\n    hooks: {start: %s/%s-start, stop: %s/%s-stop}\n%s", target.name, port, dir, target.name, dir, target.name, target.more)
+		fmt.Fprintf(&listeners, "- {listen: 127.0.0.1:%d, target: %s}\n", listen, target.name)
 	}
-	if err := os.WriteFile(h.config, []byte(yaml.String()+listeners), 0o600); err != nil {
+	if err := os.WriteFile(h.config, []byte(yaml.String()+listeners.String()), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return h
