@@ -34,7 +34,7 @@ func (a *App) Run(ctx context.Context) error {
 	if a.trace != nil {
 		go a.trace.Run() // close ends it
 	}
-	go a.history.Run() // so it does this
+	a.history.Start() // so it does this
 	if a.loops != nil {
 		a.loops.Start()
 	}

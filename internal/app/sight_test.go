@@ -313,7 +313,7 @@ func TestACooldownIsChosen(t *testing.T) {
 			before.Sink(event.Event{Time: at, Kind: event.ClientEnded, Target: "web", Client: "c", Elapsed: time.Minute})
 		}
 	}
-	go before.Run()
+	before.Start()
 	await(t, func() bool { return before.Reader() != nil })
 	if err := before.Close(); err != nil {
 		t.Fatal(err)

@@ -174,6 +174,9 @@ func TestWhatACrashLeavesOpenIsEnded(t *testing.T) {
 	if len(states) != 2 || states[1].Until.After(time.Now().Add(time.Minute)) || states[1].Until.Sub(began) < 59*time.Minute {
 		t.Errorf("states: %+v", states)
 	}
+	if n := again.Target("web"); n.Expected() != 0 {
+		t.Errorf("nothing was started, and it is said to take %v", n.Expected())
+	}
 	old := h.last
 	again.Sink(event.Event{Time: noon, Kind: event.RouseBegan})
 	if again.last <= old {
@@ -342,7 +345,7 @@ func TestRecentFactsAreResumed(t *testing.T) {
 func TestTheWriterEndsWithWhatIsLeft(t *testing.T) {
 	dir := t.TempDir()
 	s := New(Options{Path: Path(dir)})
-	go s.Run()
+	s.Start()
 	var wg sync.WaitGroup
 	for g := range 4 {
 		wg.Go(func() {
@@ -353,10 +356,6 @@ func TestTheWriterEndsWithWhatIsLeft(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	for s.mu.Lock(); !s.running; s.mu.Lock() {
-		s.mu.Unlock()
-	}
-	s.mu.Unlock()
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -441,5 +440,20 @@ func TestABatchThatFailsIsWrittenLater(t *testing.T) {
 	}
 	if strings.Count(h.log.String(), "cannot be written") != 1 || strings.Count(h.log.String(), "is written again") != 1 {
 		t.Errorf("log: %s", h.log)
+	}
+}
+
+func TestHowLongAStartTakesIsKnownAfterARestart(t *testing.T) {
+	dir := t.TempDir()
+	h := newShelf(t, dir, Options{})
+	for _, took := range []time.Duration{10, 30, 20} {
+		h.say(took*time.Minute, event.Event{Kind: event.OperationEnded, Operation: "start", Elapsed: took * time.Second})
+	}
+	h.say(time.Hour, event.Event{Kind: event.OperationEnded, Operation: "start", Elapsed: time.Hour, Err: errors.New("no")})
+	h.turn()
+	again := newShelf(t, dir, Options{})
+	again.turn()
+	if got := again.Target("web").Expected(); got != 20*time.Second {
+		t.Errorf("it is said to take %v", got)
 	}
 }

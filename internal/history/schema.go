@@ -33,6 +33,7 @@ var migrations = []string{
 		epoch INTEGER NOT NULL, waited INTEGER NOT NULL, lasted INTEGER NOT NULL, sent INTEGER NOT NULL, received INTEGER NOT NULL,
 		ended TEXT NOT NULL, error TEXT NOT NULL, visited INTEGER NOT NULL);
 	CREATE INDEX connections_target ON connections (target, at);
+	CREATE INDEX connections_open ON connections (target) WHERE ended = '';
 	CREATE TABLE starts (id INTEGER PRIMARY KEY, at INTEGER NOT NULL, target TEXT NOT NULL, epoch INTEGER NOT NULL, cause TEXT NOT NULL,
 		took INTEGER NOT NULL, ok INTEGER NOT NULL, error TEXT NOT NULL);
 	CREATE INDEX starts_target ON starts (target, at);

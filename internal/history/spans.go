@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"maps"
+	"slices"
 	"time"
 )
 
@@ -109,8 +110,27 @@ func (w *writer) takeUp(ctx context.Context, db *sql.DB) (last int64, err error)
 			return 0, err
 		}
 	}
+	if err := w.remember(ctx, db); err != nil {
+		return 0, err
+	}
 	err = db.QueryRowContext(ctx, "SELECT max((SELECT coalesce(max(id), 0) FROM facts), (SELECT coalesce(max(id), 0) FROM connections))").Scan(&last)
 	return last, err
+}
+
+// remember takes up how long starts took, so that the next one knows how long it may take.
+func (w *writer) remember(ctx context.Context, db *sql.DB) error {
+	starts, err := (&Reader{db: db}).Starts(ctx, Query{Limit: 2000})
+	if err != nil {
+		return err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, s := range starts { // the newest first
+		if n := w.now(s.Target); s.OK && len(n.Took) < mostTook {
+			n.Took = slices.Insert(n.Took, 0, time.Duration(s.Took))
+		}
+	}
+	return nil
 }
 
 // finish ends what is open, when rouse does.
@@ -128,7 +148,7 @@ func (w *writer) finish(ctx context.Context) error {
 func (w *writer) prune(ctx context.Context) error {
 	before := time.Now().Add(-w.opts.Keep).UnixMicro()
 	for _, query := range []string{
-		"DELETE FROM connections WHERE at < ?", "DELETE FROM facts WHERE at < ?", "DELETE FROM starts WHERE at < ?",
+		"DELETE FROM connections WHERE id < ?", "DELETE FROM facts WHERE id < ?", "DELETE FROM starts WHERE id < ?", // IDs are about times
 		"DELETE FROM intervals WHERE until < ?", "DELETE FROM uses WHERE until < ?", "DELETE FROM hours WHERE hour < ?", "DELETE FROM traffic WHERE at < ?",
 	} {
 		if _, err := w.db.ExecContext(ctx, query, before); err != nil {

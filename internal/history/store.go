@@ -36,7 +36,7 @@ type Store struct {
 	opts Options
 	wake chan struct{} // buffered: there is something to be written
 	end  chan struct{} // closed by Close
-	done chan struct{} // closed when Run has ended
+	done chan struct{} // closed when the writer has ended
 
 	mu        sync.Mutex // guards the fields below
 	queue     []entry
@@ -87,7 +87,7 @@ type burst struct {
 
 type liveKey struct{ target, client, route string }
 
-// New returns a store that takes facts at once. [Store.Run] writes them.
+// New returns a store that takes facts at once. [Store.Start] has them written.
 func New(o Options) *Store {
 	if o.Keep == 0 {
 		o.Keep = 400 * 24 * time.Hour

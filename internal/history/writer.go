@@ -13,7 +13,7 @@ const (
 	mostBatch = 4096        // entries in one transaction
 	firstRest = 2 * time.Second
 	longRest  = time.Minute
-	pruneBeat = 10 * time.Minute
+	pruneBeat = 2 * time.Minute
 	endTime   = 2 * time.Second // that the last batch has
 	closeTime = 3 * time.Second // that Close waits
 )
@@ -31,11 +31,15 @@ type writer struct {
 	open map[string]interval
 }
 
-// Run writes until Close. It is called once.
-func (s *Store) Run() {
+// Start has all of it written, until Close. It is called once.
+func (s *Store) Start() {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.running = true
-	s.mu.Unlock()
+	go s.run()
+}
+
+func (s *Store) run() {
 	defer close(s.done)
 	if s.opts.Path == "" {
 		<-s.end
@@ -57,7 +61,7 @@ func (s *Store) Run() {
 	}
 }
 
-// Close has what is left written and ends Run. It does not wait for long: a disk that is dead must not keep rouse from ending.
+// Close has what is left written, and ends that. It does not wait for long: a disk that is dead must not keep rouse from ending.
 func (s *Store) Close() error {
 	close(s.end)
 	s.mu.Lock()
