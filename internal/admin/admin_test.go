@@ -3,12 +3,14 @@ package admin
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -329,5 +331,46 @@ func TestATokenIsMadeOnceAndKeptFromOthers(t *testing.T) {
 	}
 	if _, err := ReadToken(short); err == nil || strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("a short token: %v", err)
+	}
+}
+
+// TestEventsOfARouseBeforeThisOneAreResumed: they are only in the file by then.
+func TestEventsOfARouseBeforeThisOneAreResumed(t *testing.T) {
+	dir := shortDir(t)
+	open := func() *history.Store {
+		s := history.New(history.Options{Path: history.Path(dir)})
+		s.Start()
+		for s.Reader() == nil {
+			time.Sleep(10 * time.Millisecond)
+		}
+		return s
+	}
+	before := open()
+	for i := range 1200 { // more than one page
+		before.Sink(event.Event{Time: time.Now(), Kind: event.Steered, Cause: strconv.Itoa(i)})
+	}
+	facts, _, _ := before.Recent(0)
+	seen := facts[0].ID
+	if err := before.Close(); err != nil {
+		t.Fatal(err)
+	}
+	d := &script{store: open()}
+	defer d.store.Close()
+	serve(t, dir, d)
+	d.store.Sink(event.Event{Time: time.Now(), Kind: event.Steered, Cause: "new"})
+	want, _ := strconv.Atoi(facts[0].Cause)
+	enough := errors.New("enough")
+	err := Dial(dir).Events(t.Context(), "", seen, func(f history.Fact) error {
+		want++
+		switch {
+		case f.Cause == "new" && want == 1200:
+			return enough
+		case f.Cause != strconv.Itoa(want):
+			return fmt.Errorf("told of %q, want %d", f.Cause, want)
+		}
+		return nil
+	})
+	if !errors.Is(err, enough) {
+		t.Error(err)
 	}
 }

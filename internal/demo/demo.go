@@ -19,6 +19,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/rouse-proxy/rouse/internal/admin"
 	"github.com/rouse-proxy/rouse/internal/app"
 	"github.com/rouse-proxy/rouse/internal/config"
 	"github.com/rouse-proxy/rouse/internal/event"
@@ -60,6 +61,9 @@ func Run(ctx context.Context, opts Options) (err error) {
 		return err
 	}
 	stage.listen = netip.MustParseAddrPort(daemon.Addrs()[0].String())
+	if stage.page, err = stage.dashboard(daemon); err != nil {
+		return err
+	}
 	told.status = func() target.Status { return daemon.Status(name) }
 	if taken {
 		told.print("Port %d is taken, so clients connect to another one here.\n\n", opts.Port)
@@ -95,6 +99,7 @@ type stage struct {
 	dir     string // holds the hooks, the process id and the state
 	backend netip.AddrPort
 	listen  netip.AddrPort // where clients connect
+	page    string         // address of the dashboard, with its token
 }
 
 func newStage(opts Options) (*stage, error) {
@@ -164,6 +169,7 @@ func (s *stage) raise(events func(event.Event), port uint16) (*app.App, error) {
 	return app.New(app.Options{
 		Sinks: []func(event.Event){events},
 		Config: &config.Config{
+			Admin: config.Admin{Listen: netip.AddrPortFrom(s.backend.Addr(), 0)},
 			State: s.path("state"), OnExit: config.OnExitStop, LogFormat: config.LogAuto,
 			Targets: []config.Target{{
 				Name:     name,
@@ -175,6 +181,15 @@ func (s *stage) raise(events func(event.Event), port uint16) (*app.App, error) {
 			Routes: []config.Route{{Listen: listen, To: config.To{Target: name}}},
 		},
 	})
+}
+
+// dashboard returns the address of the page.
+func (s *stage) dashboard(daemon *app.App) (string, error) {
+	token, err := admin.ReadToken(admin.TokenPath(s.path("state")))
+	if err != nil {
+		return "", fmt.Errorf("finding the dashboard of the demo: %w", err)
+	}
+	return "http://" + daemon.AdminAddr().String() + "/#token=" + token, nil
 }
 
 // play is a client: it connects, talks, leaves, and waits for the target to sleep.

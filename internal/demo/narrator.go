@@ -208,9 +208,13 @@ func (n *narrator) introduce(s *stage, playing bool) {
 
   nc %s %d
 
+and watch it in a browser:
+
+  %s
+
 Ctrl-C here ends the demo.
 
-`, host, port)
+`, host, port, s.page)
 }
 
 func (n *narrator) farewell(played bool) {
