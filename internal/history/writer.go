@@ -46,6 +46,7 @@ func (s *Store) run() {
 		return
 	}
 	w := &writer{Store: s, uses: map[string]*use{}, open: map[string]interval{}}
+	w.turn(context.Background(), false) // so that it can be read at once
 	for ended := false; !ended; {
 		ended = w.pause()
 		ctx, cancel := context.WithCancel(context.Background())
