@@ -83,7 +83,7 @@ func (s *script) Why(_ context.Context, name string) (Why, error) {
 	if name != "web" {
 		return Why{}, NotFound("there is no target " + name)
 	}
-	return Why{Target: name, Text: "because\n"}, nil
+	return Why{Target: name, Text: "because\n", Now: []Reason{}, Wake: []Reason{}, Stay: []Reason{}, Refused: []Reason{}}, nil
 }
 
 func (s *script) History() *history.Store {
