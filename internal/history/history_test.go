@@ -201,10 +201,22 @@ func TestADeadDiskCostsHistoryAndNothingElse(t *testing.T) {
 	if n := h.Target("web"); n.Connections != mostQueued+11 || n.Clients != 0 {
 		t.Errorf("what is so now: %+v", n)
 	}
+	if h.w.longest() != firstRest {
+		t.Errorf("it is tried again after %v", h.w.longest())
+	}
+	for range 20 {
+		h.turn()
+	}
+	if h.w.longest() != longRest {
+		t.Errorf("and later after %v", h.w.longest())
+	}
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	h.turn()
+	if h.w.longest() != aliveBeat {
+		t.Errorf("once it is written, after %v", h.w.longest())
+	}
 	if n := len(must[[]Connection](t)(h.reader().Connections(t.Context(), Query{Limit: MostEntries}))); n != MostEntries {
 		t.Errorf("%d connections are kept", n)
 	}

@@ -81,11 +81,7 @@ func (s *Store) Close() error {
 
 // pause waits until there is something to do, and says whether it is the last time. What comes soon after is done with it.
 func (w *writer) pause() (ended bool) {
-	quiet := aliveBeat
-	if w.unwrittenNow() {
-		quiet = longStay
-	}
-	timer := time.NewTimer(max(w.rest, quiet))
+	timer := time.NewTimer(w.longest())
 	defer timer.Stop()
 	wake := w.wake
 	if w.rest > 0 {
@@ -105,6 +101,17 @@ func (w *writer) pause() (ended bool) {
 	case <-timer.C:
 		return false
 	}
+}
+
+// longest is how long the writer waits if nothing happens: after a failure as long as it rests, whatever happens.
+func (w *writer) longest() time.Duration {
+	switch {
+	case w.rest > 0:
+		return w.rest
+	case w.unwrittenNow():
+		return longStay
+	}
+	return aliveBeat
 }
 
 // unwrittenNow says whether somebody is connected who is not written yet.
