@@ -55,17 +55,19 @@ func (n *Notifier) try(ctx, attempts context.Context, c *channel, it *item) {
 	pause := backoff.NewExponentialBackOff()
 	pause.InitialInterval, pause.MaxInterval = firstPause, longPause
 	final := false
-	_, err := backoff.Retry(ctx, func() (struct{}, error) {
-		err := n.attempt(attempts, c, m)
-		_, final = errors.AsType[*backoff.PermanentError](err)
-		return struct{}{}, err
-	}, backoff.WithBackOff(pause), backoff.WithMaxElapsedTime(max(time.Until(it.queued.Add(giveUp)), 1)), backoff.WithNotify(func(err error, d time.Duration) {
+	left := max(time.Until(it.queued.Add(giveUp)), 1) // it gets one attempt at least, however long it has waited for others
+	again := func(err error, d time.Duration) {
 		if !c.down {
 			n.opts.Logger.Warn("a notification could not be delivered, and is tried again for an hour",
 				"notification", c.Name, "title", m.Title, "for", d.Round(time.Millisecond), "err", c.plain(err))
 		}
 		c.down = true
-	}))
+	}
+	_, err := backoff.Retry(ctx, func() (struct{}, error) {
+		err := n.attempt(attempts, c, m)
+		_, final = errors.AsType[*backoff.PermanentError](err)
+		return struct{}{}, err
+	}, backoff.WithBackOff(pause), backoff.WithMaxElapsedTime(left), backoff.WithNotify(again))
 	switch {
 	case err == nil:
 		if c.down {
@@ -109,6 +111,7 @@ func (n *Notifier) finish(ctx context.Context, c *channel) {
 		failed, last = failed+1, context.Cause(ctx)
 	}
 	if failed > 0 || lost > 0 {
-		n.opts.Logger.Warn("notifications were not delivered before the end", "notification", c.Name, "failed", failed, "lost", lost, "err", c.plain(last))
+		n.opts.Logger.Warn("notifications were not delivered before the end",
+			"notification", c.Name, "failed", failed, "lost", lost, "err", c.plain(last))
 	}
 }

@@ -78,24 +78,25 @@ func virtual(t *testing.T, c Channel, left []answer, f func(n *Notifier, a *answ
 }
 
 func TestWhatFailsIsTriedAgainAsTheSame(t *testing.T) {
-	virtual(t, Channel{}, []answer{{code: 503}, {code: 500}, {code: 408}, {code: 425}, {code: 429}, {code: 200}}, func(n *Notifier, a *answers, log *logbook, _ func()) {
-		n.Sink(failed(0, "start", errBoot))
-		time.Sleep(time.Hour)
-		sent := a.messages()
-		if len(sent) != 6 {
-			t.Fatalf("tried %d times", len(sent))
-		}
-		for _, m := range sent {
-			if m.ID == "" || m != sent[0] {
-				t.Errorf("an attempt with %+v", m)
+	virtual(t, Channel{}, []answer{{code: 503}, {code: 500}, {code: 408}, {code: 425}, {code: 429}, {code: 200}},
+		func(n *Notifier, a *answers, log *logbook, _ func()) {
+			n.Sink(failed(0, "start", errBoot))
+			time.Sleep(time.Hour)
+			sent := a.messages()
+			if len(sent) != 6 {
+				t.Fatalf("tried %d times", len(sent))
 			}
-		}
-		for _, want := range []string{"is tried again", "delivered again"} {
-			if strings.Count(log.String(), want) != 1 {
-				t.Errorf("not once %q:\n%s", want, log)
+			for _, m := range sent {
+				if m.ID == "" || m != sent[0] {
+					t.Errorf("an attempt with %+v", m)
+				}
 			}
-		}
-	})
+			for _, want := range []string{"is tried again", "delivered again"} {
+				if strings.Count(log.String(), want) != 1 {
+					t.Errorf("not once %q:\n%s", want, log)
+				}
+			}
+		})
 }
 
 func TestRetryAfterIsHeeded(t *testing.T) {
@@ -192,10 +193,11 @@ func TestAFaultOfASenderIsNotOneOfRouse(t *testing.T) {
 type faulty struct{ sender }
 
 func TestNoErrorShowsTheURL(t *testing.T) {
+	lookup := &net.DNSError{Err: "no such host", Name: "example.org", IsNotFound: true}
 	for _, err := range []error{
 		&url.Error{Op: "Post", URL: hookURL, Err: errors.New("tls: not " + hookURL)},
 		&net.OpError{Op: "dial", Net: "tcp", Addr: &net.TCPAddr{IP: net.IPv4(192, 0, 2, 9), Port: 443}, Err: errors.New("connection refused")},
-		&url.Error{Op: "Post", URL: hookURL, Err: &net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", Name: "example.org", IsNotFound: true}}},
+		&url.Error{Op: "Post", URL: hookURL, Err: &net.OpError{Op: "dial", Err: lookup}},
 		errors.New("554 5.7.1 " + canary + " at example.org is unknown"),
 	} {
 		virtual(t, Channel{}, []answer{{err: err}}, func(n *Notifier, _ *answers, log *logbook, end func()) {

@@ -161,7 +161,8 @@ func (j *judge) healed(target, operation, how string) Message {
 func (j *judge) saved(e event.Event) Message {
 	if e.Kind == event.StateNotSaved {
 		j.unsaved[e.Target] = true
-		return Message{Kind: Failures, Title: "rouse cannot save its state", Text: "Of " + e.Target + ": " + reason(e.Err) + "\nLook at the disk."}
+		text := "Of " + e.Target + ": " + reason(e.Err) + "\nLook at the disk."
+		return Message{Kind: Failures, Title: "rouse cannot save its state", Text: text}
 	}
 	if !j.unsaved[e.Target] {
 		return Message{}
@@ -210,9 +211,10 @@ func (j *judge) idlers(now time.Time) []Message {
 		if w.clients > 0 || now.Sub(w.unused) < longAwake || j.hushed(NeverStops, target, now) {
 			continue
 		}
+		unused := now.Sub(w.unused).Truncate(time.Minute)
 		found = append(found, Message{
 			ID: rand.Text(), At: now, Count: 1, Kind: NeverStops, Target: target, Title: target + " does not stop",
-			Text: fmt.Sprintf("Nobody has used it for %v, and it is awake.\nrouse why %s tells what keeps it so.", now.Sub(w.unused).Truncate(time.Minute), target),
+			Text: fmt.Sprintf("Nobody has used it for %v, and it is awake.\nrouse why %s tells what keeps it so.", unused, target),
 		})
 	}
 	return found

@@ -25,6 +25,8 @@ func refusedAt(at time.Duration, target string, err error) event.Event {
 
 func TestWhatIsToldOfEachEvent(t *testing.T) {
 	spent := &gate.Refusal{Gate: gate.Spending, Text: "spent"}
+	resumed := wake("web")
+	resumed.Resumed = true
 	j := newJudge()
 	for _, c := range []struct {
 		what string
@@ -54,7 +56,7 @@ func TestWhatIsToldOfEachEvent(t *testing.T) {
 		{"the same crash loop", crash("web"), ""},
 		{"a crash loop without a reason", event.Event{Time: noon, Kind: event.CrashLooping, Target: "db"}, CrashLoop},
 		{"a wake", wake("web"), Wakes},
-		{"a wake that a rouse before has begun", event.Event{Time: noon, Kind: event.OperationBegun, Operation: "start", Target: "web", Resumed: true}, ""},
+		{"a wake that a rouse before has begun", resumed, ""},
 		{"a stop", state(0, "stopping", "stopped"), Stops},
 		{"a look that found nothing", state(0, "unknown", "stopped"), ""},
 		{"a client", event.Event{Time: noon, Kind: event.ClientServed, Target: "web"}, ""},

@@ -71,7 +71,8 @@ func newMail(u *url.URL, config *tls.Config) (sender, error) {
 	}
 	if u.User != nil {
 		password, _ := u.User.Password()
-		l.options = append(l.options, mail.WithOpportunisticSMTPAuth(mechanisms...), mail.WithUsername(u.User.Username()), mail.WithPassword(password))
+		l.options = append(l.options, mail.WithOpportunisticSMTPAuth(mechanisms...),
+			mail.WithUsername(u.User.Username()), mail.WithPassword(password))
 	}
 	if _, err := mail.NewClient(l.host, l.options...); err != nil {
 		return nil, errMail

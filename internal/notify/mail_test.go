@@ -195,7 +195,8 @@ func TestMailWithTLSFromTheBeginning(t *testing.T) {
 		}
 		p.serve(conn)
 	})
-	n, _, _ := start(t, Options{Channels: []Channel{{Name: "post", URL: "smtps://me:" + canary + "@" + ln.Addr().String() + addresses}}, tls: trust})
+	c := Channel{Name: "post", URL: "smtps://me:" + canary + "@" + ln.Addr().String() + addresses}
+	n, _, _ := start(t, Options{Channels: []Channel{c}, tls: trust})
 	n.Sink(crash("web"))
 	if text := <-p.mails; !strings.Contains(text, "AUTH PLAIN ") {
 		t.Errorf("sent\n%s", text)
@@ -209,7 +210,8 @@ func TestAServerWithoutTLSGetsNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.send(t.Context(), Message{ID: "id"}); err == nil || !strings.Contains(err.Error(), "STARTTLS") || strings.Contains(err.Error(), canary) {
+	err = s.send(t.Context(), Message{ID: "id"})
+	if err == nil || !strings.Contains(err.Error(), "STARTTLS") || strings.Contains(err.Error(), canary) {
 		t.Errorf("%v", err)
 	}
 }

@@ -143,7 +143,9 @@ func TestOnlyWhatIsWantedIsTold(t *testing.T) {
 func TestEachChannelIsToldByItself(t *testing.T) {
 	broken, _ := service(t, 500)
 	host, requests := service(t, 200)
-	n, _, _ := start(t, Options{Channels: []Channel{{Name: "broken", URL: "http://" + broken + "/"}, {Name: "fine", URL: "http://" + host + "/"}}})
+	n, _, _ := start(t, Options{Channels: []Channel{
+		{Name: "broken", URL: "http://" + broken + "/"}, {Name: "fine", URL: "http://" + host + "/"},
+	}})
 	for i := range 5 {
 		n.Sink(crash(fmt.Sprintf("target%d", i)))
 		if g := <-requests; !strings.Contains(g.body, fmt.Sprintf(`"target":"target%d"`, i)) {
@@ -187,7 +189,8 @@ func (stuck) RoundTrip(r *http.Request) (*http.Response, error) {
 func TestAServiceThatNeverAnswersHoldsNobodyUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, log, _ := start(t, Options{
-			Channels: []Channel{{Name: "phone", URL: "http://10.0.0.1/" + canary, Groups: []string{Wakes}}}, Client: &http.Client{Transport: stuck{}},
+			Channels: []Channel{{Name: "phone", URL: "http://10.0.0.1/" + canary, Groups: []string{Wakes}}},
+			Client:   &http.Client{Transport: stuck{}},
 		})
 		began := time.Now()
 		for i := range 3 * mostQueued {

@@ -30,7 +30,9 @@ func TestEachServiceGetsWhatItWants(t *testing.T) {
 			return g.header.Get("Title") == "web could not be started" && g.header.Get("Authorization") == "Bearer "+canary &&
 				g.header.Get("Priority") == "high" && says(g, "é")
 		}},
-		{"ntfys://" + canary + "@" + host + "/topic?scheme=http", "/topic", func(g got) bool { return g.header.Get("Authorization") == "Bearer "+canary }},
+		{"ntfys://" + canary + "@" + host + "/topic?scheme=http", "/topic", func(g got) bool {
+			return g.header.Get("Authorization") == "Bearer "+canary
+		}},
 		{"ntfy://" + host + "/topic?scheme=http", "/topic", func(g got) bool { return g.header.Get("Authorization") == "" }},
 		{"ntfy://person:" + canary + "@" + host + "/topic?scheme=http", "/topic", func(g got) bool {
 			r := http.Request{Header: g.header}
@@ -40,10 +42,13 @@ func TestEachServiceGetsWhatItWants(t *testing.T) {
 		{"gotify://" + host + "/" + canary + "?scheme=http", "/message", func(g got) bool {
 			return g.header.Get("X-Gotify-Key") == canary && says(g, `"priority":8`, `"title":"web could not be started"`)
 		}},
-		{"gotify://" + host + "/below/" + canary + "?scheme=http", "/below/message", func(g got) bool { return g.header.Get("X-Gotify-Key") == canary }},
+		{"gotify://" + host + "/below/" + canary + "?scheme=http", "/below/message", func(g got) bool {
+			return g.header.Get("X-Gotify-Key") == canary
+		}},
 		{"slack://" + host + "/services/T/" + canary + "?scheme=http", "/services/T/" + canary, func(g got) bool {
 			var v struct{ Text string }
-			return json.Unmarshal([]byte(g.body), &v) == nil && strings.HasPrefix(v.Text, "web could not be started\n") && strings.Contains(v.Text, "&lt;!channel&gt;")
+			err := json.Unmarshal([]byte(g.body), &v)
+			return err == nil && strings.HasPrefix(v.Text, "web could not be started\n") && strings.Contains(v.Text, "&lt;!channel&gt;")
 		}},
 		{"discord://" + host + "/api/webhooks/1/" + canary + "?scheme=http", "/api/webhooks/1/" + canary, func(g got) bool {
 			return says(g, `"content":"web could`, `"parse":[]`)

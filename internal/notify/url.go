@@ -15,12 +15,12 @@ var (
 	errScheme    = errors.New("its url begins with none of " + strings.Join(schemes, "://, ") + "://")
 	errNoHost    = errors.New("its url names no host")
 	errKey       = errors.New("a key signs what is sent to a webhook, and this is none: leave the key out")
-	errParameter = errors.New("its url has a parameter that is not known: write scheme=http or none (of mail: from, to, tls)")
+	errParameter = errors.New("its url has a parameter that is not known: write scheme=http or none (mail: from, to, tls)")
 	errPlain     = errors.New("scheme in its url is http, or is left out")
 	errNtfy      = errors.New("its url needs the topic behind the host, as in ntfy://ntfy.example.org/topic")
 	errGotify    = errors.New("its url needs the token of the application behind the host, as in gotify://gotify.example.org/TOKEN")
 	errSlack     = errors.New("its url needs the path of the webhook, as in slack://hooks.slack.com/services/T000/B000/XXXX")
-	errDiscord   = errors.New("its url needs the path of the webhook, as in discord://discord.com/api/webhooks/ID/TOKEN, or discord://TOKEN@ID")
+	errDiscord   = errors.New("its url needs the path of the webhook, as in discord://discord.com/api/webhooks/ID/TOKEN")
 )
 
 // schemes are those of the URLs.

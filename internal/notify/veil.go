@@ -44,7 +44,8 @@ func partsOf(c Channel) []string {
 		parts = append(parts, strings.Split(u.EscapedPath(), "/")...)
 		for _, values := range u.Query() {
 			for _, v := range values {
-				parts = append(append(parts, v, url.QueryEscape(v)), strings.FieldsFunc(v, func(r rune) bool { return strings.ContainsRune(",@<> ", r) })...)
+				parts = append(parts, v, url.QueryEscape(v))
+				parts = append(parts, strings.FieldsFunc(v, betweenNames)...)
 			}
 		}
 	}
@@ -52,6 +53,9 @@ func partsOf(c Channel) []string {
 	slices.SortFunc(parts, func(a, b string) int { return cmp.Or(cmp.Compare(len(b), len(a)), cmp.Compare(a, b)) })
 	return slices.Compact(parts)
 }
+
+// betweenNames are what separates names in addresses of mail.
+func betweenNames(r rune) bool { return strings.ContainsRune(",@<> ", r) }
 
 // plain is the text of an error without anything of the URL.
 func (c *channel) plain(err error) string {
