@@ -53,7 +53,7 @@ func (n *Notifier) try(ctx, attempts context.Context, c *channel, it *item) {
 	}
 	m := it.message(lost)
 	pause := backoff.NewExponentialBackOff()
-	pause.InitialInterval, pause.MaxInterval = firstPause, longPause
+	pause.InitialInterval, pause.MaxInterval = n.opts.first, longPause
 	final := false
 	left := max(time.Until(it.queued.Add(giveUp)), 1) // it gets one attempt at least, however long it has waited for others
 	again := func(err error, d time.Duration) {

@@ -218,7 +218,8 @@ func TestAServerWithoutTLSGetsNothing(t *testing.T) {
 
 func TestMailIsTriedAgainAsTheSameAndNotOnceItIsTaken(t *testing.T) {
 	p := &postOffice{replies: map[string][]string{"RCPT": {"451 later", "250 ok"}}, hangUp: true}
-	n, log, end := start(t, Options{Channels: []Channel{{Name: "post", URL: "smtp://" + p.open(t) + addresses + "&tls=none"}}})
+	c := Channel{Name: "post", URL: "smtp://" + p.open(t) + addresses + "&tls=none"}
+	n, log, end := start(t, Options{Channels: []Channel{c}, first: time.Millisecond})
 	n.Sink(crash("web"))
 	first := <-p.mails
 	n.Sink(crash("db"))

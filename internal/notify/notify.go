@@ -52,7 +52,9 @@ type Options struct {
 	Logger   *slog.Logger
 	Client   *http.Client // nil: one of its own
 
-	tls *tls.Config // of mail, for tests
+	// For tests.
+	tls   *tls.Config   // of mail
+	first time.Duration // the first pause between two attempts
 }
 
 // A Message is what a person is told. As JSON it is the body of a webhook.
@@ -107,6 +109,9 @@ type Notifier struct {
 func New(o Options) (*Notifier, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.first == 0 {
+		o.first = firstPause
 	}
 	n := &Notifier{opts: o, wanted: map[string]bool{}, client: newClient(o.Client), ear: newJudge()}
 	for _, c := range o.Channels {
