@@ -1,27 +1,26 @@
 package notify
 
 import (
-	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"github.com/rouse-proxy/rouse/internal/event"
-	"github.com/rouse-proxy/rouse/internal/gate"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var noon = time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
 
@@ -43,6 +42,10 @@ func (l *logbook) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.buf.String()
+}
+
+func (l *logbook) logger() *slog.Logger {
+	return slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
 // got is a request that a service was sent.
@@ -74,24 +77,37 @@ func service(t *testing.T, codes ...int) (host string, requests chan got) {
 	return strings.TrimPrefix(s.URL, "http://"), requests
 }
 
-// start returns a notifier that runs.
-func start(t *testing.T, c Channel) (*Notifier, *logbook) {
+// start returns a notifier that runs, and what ends it.
+func start(t *testing.T, o Options) (*Notifier, *logbook, func()) {
 	t.Helper()
 	log := &logbook{}
-	n, err := New(Options{Channels: []Channel{c}, Host: "box", Logger: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
+	o.Host, o.Logger = "box", log.logger()
+	n, err := New(o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { defer close(done); n.Run(ctx) }()
-	t.Cleanup(func() {
+	end := sync.OnceFunc(func() {
 		cancel()
 		<-done
-		if strings.Contains(log.String(), canary) {
-			t.Errorf("the log shows a secret:\n%s", log)
+		for _, c := range o.Channels {
+			for _, part := range append(partsOf(c), canary) {
+				if strings.Contains(log.String(), part) {
+					t.Errorf("the log shows %q:\n%s", part, log)
+				}
+			}
 		}
 	})
+	t.Cleanup(end)
+	return n, log, end
+}
+
+// startOne is start with one channel.
+func startOne(t *testing.T, c Channel) (*Notifier, *logbook) {
+	t.Helper()
+	n, log, _ := start(t, Options{Channels: []Channel{c}})
 	return n, log
 }
 
@@ -99,157 +115,65 @@ func failed(at time.Duration, op string, err error) event.Event {
 	return event.Event{Time: noon.Add(at), Kind: event.OperationEnded, Target: "web", Operation: op, Err: err}
 }
 
+func crash(target string) event.Event {
+	return event.Event{Time: noon, Kind: event.CrashLooping, Target: target, Err: errBoot}
+}
+
+func wake(target string) event.Event {
+	return event.Event{Time: noon, Kind: event.OperationBegun, Operation: "start", Target: target, Cause: "client 192.0.2.7"}
+}
+
+func state(at time.Duration, from, to string) event.Event {
+	return event.Event{Time: noon.Add(at), Kind: event.StateChanged, Target: "web", From: from, To: to}
+}
+
 var errBoot = errors.New("start hook: exit code 1: no such image")
 
-func TestEachServiceGetsWhatItWants(t *testing.T) {
+func TestOnlyWhatIsWantedIsTold(t *testing.T) {
 	host, requests := service(t, 200)
-	for _, c := range []struct {
-		url, path string
-		check     func(got) bool
-	}{
-		{"http://" + host + "/hook/" + canary, "/hook/" + canary, func(g got) bool {
-			var m Message
-			return json.Unmarshal([]byte(g.body), &m) == nil && m.Kind == Failures && m.Target == "web" && m.Host == "box" && m.ID == g.header.Get("Rouse-Delivery") && strings.Contains(m.Text, "no such image")
-		}},
-		{"ntfy://:" + canary + "@" + host + "/topic?scheme=http", "/topic", func(g got) bool {
-			return g.header.Get("Title") == "web could not be started" && g.header.Get("Authorization") == "Bearer "+canary && g.header.Get("Priority") == "high" && strings.Contains(g.body, "no such image")
-		}},
-		{"gotify://" + host + "/" + canary + "?scheme=http", "/message", func(g got) bool {
-			return g.header.Get("X-Gotify-Key") == canary && strings.Contains(g.body, `"priority":8`)
-		}},
-		{"slack://" + host + "/services/T/" + canary + "?scheme=http", "/services/T/" + canary, func(g got) bool { return strings.HasPrefix(g.body, `{"text":"web could not be started\n`) }},
-		{"discord://" + host + "/api/webhooks/1/" + canary + "?scheme=http", "/api/webhooks/1/" + canary, func(g got) bool {
-			return strings.Contains(g.body, `"content":"web could`) && strings.Contains(g.body, `"parse":[]`)
-		}},
-	} {
-		n, _ := start(t, Channel{Name: "phone", URL: c.url})
-		n.Sink(failed(0, "start", errBoot))
-		if g := <-requests; g.path != c.path || !c.check(g) {
-			t.Errorf("%s: %+v", strings.SplitN(c.url, ":", 2)[0], g)
-		}
-	}
-}
-
-func TestAWebhookIsSigned(t *testing.T) {
-	host, requests := service(t, 204)
-	n, _ := start(t, Channel{Name: "hook", URL: "http://" + host + "/", Key: canary})
-	n.Sink(failed(0, "stop", errBoot))
-	g := <-requests
-	var seconds int64
-	if _, err := fmt.Sscanf(g.header.Get("Rouse-Signature"), "t=%d,", &seconds); err != nil {
-		t.Fatal(err)
-	}
-	if want := Sign(canary, time.Unix(seconds, 0), []byte(g.body)); g.header.Get("Rouse-Signature") != want {
-		t.Errorf("%s, want %s", g.header.Get("Rouse-Signature"), want)
-	}
-}
-
-func TestWhatFailsIsTriedAgainAsTheSame(t *testing.T) {
-	host, requests := service(t, 503, 500, 200)
-	n, log := start(t, Channel{Name: "hook", URL: "http://" + host + "/" + canary})
+	n, _ := startOne(t, Channel{Name: "phone", URL: "http://" + host + "/", Groups: []string{Stops, CrashLoop}, Targets: []string{"db"}})
 	n.Sink(failed(0, "start", errBoot))
-	first, second, third := <-requests, <-requests, <-requests
-	if id := first.header.Get("Rouse-Delivery"); id == "" || second.header.Get("Rouse-Delivery") != id || third.header.Get("Rouse-Delivery") != id {
-		t.Error("an attempt has another ID")
-	}
-	if !strings.Contains(log.String(), "will be tried again") {
-		t.Errorf("log: %s", log)
+	n.Sink(crash("web"))
+	n.Sink(crash("db"))
+	if g := <-requests; !strings.Contains(g.body, `"target":"db"`) {
+		t.Errorf("%+v", g)
 	}
 }
 
-func TestWhatIsRefusedIsNotTriedAgain(t *testing.T) {
-	for _, code := range []int{400, 401, 404, 302} {
-		host, requests := service(t, code, 200)
-		n, log := start(t, Channel{Name: "hook", URL: "http://" + host + "/" + canary})
-		n.Sink(failed(0, "start", errBoot))
-		<-requests
-		n.Sink(failed(time.Second, "stop", errBoot)) // within the hush, so not told
-		n.Sink(event.Event{Time: noon, Kind: event.CrashLooping, Target: "web", Err: errBoot})
-		if g := <-requests; !strings.Contains(g.body, CrashLoop) || g.path == "/elsewhere" {
-			t.Errorf("%d: it was tried again, or a redirect was followed: %+v", code, g)
-		}
-		if !strings.Contains(log.String(), "was not delivered") {
-			t.Errorf("%d: log: %s", code, log)
+func TestEachChannelIsToldByItself(t *testing.T) {
+	broken, _ := service(t, 500)
+	host, requests := service(t, 200)
+	n, _, _ := start(t, Options{Channels: []Channel{
+		{Name: "broken", URL: "http://" + broken + "/"}, {Name: "fine", URL: "http://" + host + "/"},
+	}})
+	for i := range 5 {
+		n.Sink(crash(fmt.Sprintf("target%d", i)))
+		if g := <-requests; !strings.Contains(g.body, fmt.Sprintf(`"target":"target%d"`, i)) {
+			t.Errorf("message %d: %+v", i, g)
 		}
 	}
 }
 
-func TestMailIsSent(t *testing.T) {
-	ln, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	mails := make(chan string, 1)
-	go func() {
-		conn, err := ln.Accept()
-		if err != nil {
-			return
-		}
-		defer conn.Close()
-		say := func(s string) { _, _ = io.WriteString(conn, s+"\r\n") }
-		say("220 box ESMTP")
-		var text strings.Builder
-		data := false
-		for lines := bufio.NewScanner(conn); lines.Scan(); {
-			line := lines.Text()
-			text.WriteString(line + "\n")
-			switch {
-			case data && line == ".":
-				data = false
-				say("250 ok")
-			case data:
-			case line == "DATA":
-				data = true
-				say("354 go on")
-			case line == "QUIT":
-				say("221 bye")
-				mails <- text.String()
-				return
-			default:
-				say("250 ok")
-			}
-		}
-	}()
-	n, _ := start(t, Channel{Name: "mail", URL: "smtp://" + ln.Addr().String() + "/?tls=none&from=rouse@example.org&to=me@example.org,you@example.org"})
-	n.Sink(failed(0, "start", errBoot))
-	text := <-mails
-	for _, want := range []string{"MAIL FROM:<rouse@example.org>", "RCPT TO:<you@example.org>", "Subject: rouse: web could not be started", "no such image", "box"} {
-		if !strings.Contains(text, want) {
-			t.Errorf("no %q in\n%s", want, text)
-		}
-	}
-}
-
-func TestQuietDefaults(t *testing.T) {
-	n, err := New(Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	told := func(e event.Event) string { group, _, _ := n.judge(e); return group }
-	for _, c := range []struct {
-		what string
-		e    event.Event
-		want string
-	}{
-		{"the first failure", failed(0, "start", errBoot), Failures},
-		{"the same again", failed(time.Minute, "start", errBoot), ""},
-		{"a stop that is fine", failed(2*time.Minute, "stop", nil), ""},
-		{"after hours", failed(7*time.Hour, "start", errBoot), Failures},
-		{"it is over", failed(8*time.Hour, "start", nil), Recovered},
-		{"and stays so", failed(9*time.Hour, "start", nil), ""},
-		{"another failure", failed(9*time.Hour, "start", errBoot), Failures},
-		{"a check", failed(9*time.Hour, "check", errBoot), ""},
-		{"a budget", event.Event{Time: noon, Kind: event.ClientRefused, Target: "web", Err: fmt.Errorf("x: %w", &gate.Refusal{Gate: gate.Spending, Text: "spent"})}, Budget},
-		{"the same budget", event.Event{Time: noon.Add(time.Hour), Kind: event.ClientRefused, Target: "web", Err: &gate.Refusal{Gate: gate.Spending, Text: "spent"}}, ""},
-		{"that of another", event.Event{Time: noon, Kind: event.ClientRefused, Target: "db", Err: &gate.Refusal{Gate: gate.Spending, Text: "spent"}}, Budget},
-		{"a refusal", event.Event{Time: noon, Kind: event.ClientRefused, Target: "web", Err: errBoot}, Refusals},
-		{"a wake", event.Event{Time: noon, Kind: event.OperationBegun, Operation: "start", Target: "web"}, Wakes},
-		{"a stop", event.Event{Time: noon, Kind: event.StateChanged, From: "stopping", To: "stopped", Target: "web"}, Stops},
-		{"a client", event.Event{Time: noon, Kind: event.ClientServed, Target: "web"}, ""},
+func TestErrorsOfNewShowNoSecret(t *testing.T) {
+	for _, c := range []Channel{
+		{Name: "x", URL: "telegram://" + canary + "@telegram"},
+		{Name: "x", URL: "http://[" + canary},
+		{Name: "x", URL: "ntfy://ntfy.example.org/" + canary + "/deeper"},
+		{Name: "x", URL: "ntfy://ntfy.example.org/a?token=" + canary},
+		{Name: "x", URL: "ntfy://ntfy.example.org/a?scheme=" + canary},
+		{Name: "x", URL: "ntfy://ntfy.example.org/topic", Key: canary},
+		{Name: "x", URL: "gotify://" + canary},
+		{Name: "x", URL: "slack://" + canary},
+		{Name: "x", URL: "discord://" + canary + "@discord.com"},
+		{Name: "x", URL: "smtp://me:" + canary + "@mail.example.org"},
+		{Name: "x", URL: "smtp://me:" + canary + "@mail.example.org/?from=" + canary + "&to=b@example.org"},
+		{Name: "x", URL: "smtp://me:" + canary + "@mail.example.org/?from=a@example.org&to=b@example.org&tls=none"},
+		{Name: "x", URL: "smtp://me:" + canary + "@mail.example.org:99999/?from=a@example.org&to=b@example.org"},
+		{Name: "x", URL: "https://" + canary + ".example.org/", Groups: []string{"everything"}},
 	} {
-		if got := told(c.e); got != c.want {
-			t.Errorf("%s: %q, want %q", c.what, got, c.want)
+		_, err := New(Options{Channels: []Channel{c}})
+		if err == nil || strings.Contains(err.Error(), canary) || !strings.Contains(err.Error(), `notification "x"`) {
+			t.Errorf("%s: %v", strings.ReplaceAll(c.URL, canary, "SECRET"), err)
 		}
 	}
 }
@@ -259,59 +183,56 @@ type stuck struct{}
 
 func (stuck) RoundTrip(r *http.Request) (*http.Response, error) {
 	<-r.Context().Done()
-	return nil, &url.Error{Op: "Post", URL: r.URL.String(), Err: r.Context().Err()}
+	return nil, r.Context().Err()
 }
 
 func TestAServiceThatNeverAnswersHoldsNobodyUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		log := &logbook{}
-		n, err := New(Options{
-			Channels: []Channel{{Name: "hook", URL: "http://10.0.0.1/" + canary, Groups: []string{Wakes}}}, Client: &http.Client{Transport: stuck{}},
-			Logger: slog.New(slog.NewTextHandler(log, nil)),
+		n, log, _ := start(t, Options{
+			Channels: []Channel{{Name: "phone", URL: "http://10.0.0.1/" + canary, Groups: []string{Wakes}}},
+			Client:   &http.Client{Transport: stuck{}},
 		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan struct{})
-		go func() { defer close(done); n.Run(ctx) }()
 		began := time.Now()
-		for range 3 * mostQueued {
-			n.Sink(event.Event{Time: time.Now(), Kind: event.OperationBegun, Operation: "start", Target: "web"})
+		for i := range 3 * mostQueued {
+			n.Sink(wake(fmt.Sprintf("target%d", i)))
 		}
 		if took := time.Since(began); took > 0 {
 			t.Errorf("the sink took %v", took)
 		}
 		time.Sleep(3 * time.Hour)
-		for _, want := range []string{"lost=", "was not delivered"} {
+		for _, want := range []string{"lost=", "was not delivered", "is tried again"} {
 			if !strings.Contains(log.String(), want) {
 				t.Errorf("the log does not tell %q:\n%.2000s", want, log)
 			}
 		}
-		cancel()
-		<-done
-		if strings.Contains(log.String(), canary) {
-			t.Error("the log shows a secret")
+	})
+}
+
+func TestTheEndTakesSecondsWhateverAServiceDoes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, log, end := start(t, Options{
+			Channels: []Channel{{Name: "phone", URL: "http://10.0.0.1/" + canary}}, Client: &http.Client{Transport: stuck{}},
+		})
+		for i := range 10 {
+			n.Sink(crash(fmt.Sprintf("target%d", i)))
+		}
+		synctest.Wait()
+		began := time.Now()
+		end()
+		if took := time.Since(began); took > lastTime {
+			t.Errorf("the end took %v", took)
+		}
+		if !strings.Contains(log.String(), "not delivered before the end") || !strings.Contains(log.String(), "failed=10") {
+			t.Errorf("log:\n%s", log)
 		}
 	})
 }
 
-func TestOnlyWhatIsWantedIsTold(t *testing.T) {
-	host, requests := service(t, 200)
-	n, _ := start(t, Channel{Name: "hook", URL: "http://" + host + "/", Groups: []string{Stops, CrashLoop}, Targets: []string{"db"}})
-	n.Sink(failed(0, "start", errBoot))
-	n.Sink(event.Event{Time: noon, Kind: event.CrashLooping, Target: "web", Err: errBoot})
-	n.Sink(event.Event{Time: noon, Kind: event.CrashLooping, Target: "db", Err: errBoot})
-	if g := <-requests; !strings.Contains(g.body, `"target":"db"`) {
-		t.Errorf("%+v", g)
+func TestNobodyToTellIsFine(t *testing.T) {
+	n, err := New(Options{})
+	if err != nil {
+		t.Fatal(err)
 	}
-}
-
-func FuzzURL(f *testing.F) {
-	f.Fuzz(func(t *testing.T, raw string) {
-		err := Check(Channel{Name: "x", URL: raw})
-		if err != nil && len(raw) > 12 && strings.Contains(err.Error(), raw) {
-			t.Errorf("the error shows the URL: %v", err)
-		}
-	})
+	n.Sink(crash("web"))
+	n.Run(t.Context())
 }
