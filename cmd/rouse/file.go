@@ -162,7 +162,7 @@ func read(path string) (*config.Loaded, error) {
 		return nil, err
 	}
 	problems, doubts := app.InspectFiles(loaded.Files)
-	for _, found := range []config.Problems{app.InspectHooks(loaded.Config), app.InspectLists(loaded.Config), loaded.Config.Unstated()} {
+	for _, found := range []config.Problems{app.InspectHooks(loaded.Config), app.InspectLists(loaded.Config), app.InspectNotify(loaded.Config), loaded.Config.Unstated()} {
 		problems = append(problems, loaded.Place(found)...)
 	}
 	if len(problems) > 0 {

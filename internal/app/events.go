@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"os"
 
@@ -68,6 +69,16 @@ func (a *App) openNotifier() error {
 	var err error
 	a.notifier, err = notify.New(o)
 	return err
+}
+
+// InspectNotify finds notifications whose URLs are no such thing. Nothing of them is shown.
+func InspectNotify(cfg *config.Config) (problems config.Problems) {
+	for i, n := range cfg.Notify {
+		if err := notify.Check(notify.Channel{Name: n.Name, URL: n.URL.Reveal(), Key: n.Key.Reveal()}); err != nil {
+			problems = append(problems, config.Problem{Where: fmt.Sprintf("notify[%d].url", i), Text: err.Error()})
+		}
+	}
+	return problems
 }
 
 // traced is what a trace says of the settings of targets.

@@ -31,7 +31,7 @@ type NotifyEntry struct {
 	URL Plain `yaml:"url" missing:"write where to, such as ntfy://ntfy.example.org/rouse" example:"file:/etc/rouse/ntfy"`
 	// Webhooks: the key by which messages are signed, likewise.
 	Key Plain `yaml:"key" example:"file:/etc/rouse/webhook-key"`
-	// What is told: `failures`, `recovered`, `budget`, `crash-loop`, `wakes`, `stops`, `refusals`. Without it: the first four.
+	// What is told: `failures`, `recovered`, `budget`, `crash-loop`, `never-stops`, `wakes`, `stops`, `refusals`. Without it: the first four.
 	Events Names `yaml:"events" example:"[failures, recovered, wakes]"`
 	// Names of targets. Without it: all.
 	Targets Names `yaml:"targets" example:"[web]"`

@@ -139,7 +139,7 @@ func wordOf(words ...string) func(string) (string, error) {
 }
 
 // NotifyEvents are what people may be told of, the quiet ones first.
-var NotifyEvents = []string{"failures", "recovered", "budget", "crash-loop", "wakes", "stops", "refusals"}
+var NotifyEvents = []string{"failures", "recovered", "budget", "crash-loop", "never-stops", "wakes", "stops", "refusals"}
 
 func (b *builder) notify(e NotifyEntry) {
 	path := fmt.Sprintf("notify[%d]", len(b.config.Notify))
@@ -164,7 +164,7 @@ func (b *builder) notify(e NotifyEntry) {
 // checkNotifyURL looks at the beginning alone: the rest is a secret.
 func checkNotifyURL(raw string) error {
 	scheme, rest, _ := strings.Cut(raw, "://")
-	known := []string{"https", "http", "ntfy", "gotify", "slack", "discord", "smtp", "smtps"}
+	known := []string{"https", "http", "ntfy", "ntfys", "gotify", "slack", "discord", "smtp", "smtps"}
 	if !slices.Contains(known, scheme) || rest == "" {
 		return wrong("the url begins with nothing that is known", "write one that begins with "+strings.Join(known, "://, ")+"://")
 	}
