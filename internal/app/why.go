@@ -157,7 +157,7 @@ func (l *ledger) wake() []admin.Reason {
 		rs = append(rs, admin.Reason{Text: text + ".", At: w.At, Client: w.Client, Route: w.Route})
 	}
 	if took := l.now.Expected(); took > 0 {
-		rs = append(rs, admin.Reason{Text: fmt.Sprintf("A start usually takes %v.", took.Round(100*time.Millisecond))})
+		rs = append(rs, admin.Reason{Text: fmt.Sprintf("A start usually takes %v.", took.Round(10*time.Millisecond))})
 	}
 	return rs
 }
