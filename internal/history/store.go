@@ -231,7 +231,7 @@ func (s *Store) Reader() *Reader {
 	return s.reader
 }
 
-// open notes that the file can be read, and what IDs it has.
+// opened notes that the file can be read, or with nil that it cannot, and which ID is its newest.
 func (s *Store) opened(db *sql.DB, last int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
