@@ -49,3 +49,44 @@ func TestConfigsInTheDocsAreRight(t *testing.T) {
 		t.Errorf("only %d configs are found in the docs", whole)
 	}
 }
+
+// TestLinesInTheDocsAreRight: what stands indented on the pages about watching, put into a file.
+func TestLinesInTheDocsAreRight(t *testing.T) {
+	const target = "    backend: h:1\n    hooks: {start: /a, stop: /b}\n"
+	const listeners = "listeners:\n- {listen: 127.0.0.1:1, target: web}\n"
+	for page, lines := range map[string][]string{
+		"docs/watching.md": {
+			"    admin: {listen: 127.0.0.1:8099}\n",
+			"    targets:\n      web:\n        cost: {per-hour: 0.40, per-start: 0.05, stopped-per-hour: 0.02, currency: EUR}\n        power: {watts: 60, stopped-watts: 2}\n",
+		},
+		"docs/api.md":     {"    admin: {listen: 127.0.0.1:8099}\n"},
+		"docs/metrics.md": {"    opentelemetry: {endpoint: \"http://127.0.0.1:4318\", percent: 10}\n"},
+		"docs/notifications.md": {
+			"    notify:\n    - {name: phone, url: \"file:/etc/rouse/ntfy\"}\n" +
+				"    - {name: automation, url: \"${HOOK_URL}\", key: \"file:/etc/rouse/webhook-key\", events: [wakes, stops, failures, recovered], targets: [web]}\n",
+		},
+	} {
+		text, err := os.ReadFile("../../" + page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, l := range lines {
+			if !strings.Contains(string(text), l) {
+				t.Errorf("%s has no\n%s", page, l)
+			}
+			file := strings.ReplaceAll("\n"+l, "\n    ", "\n")[1:]
+			if strings.Contains(file, "  web:\n") {
+				file = strings.Replace(file, "  web:\n", "  web:\n"+target, 1)
+			} else {
+				file += "targets:\n  web:\n" + target
+			}
+			_, err := FromFiles(sourcesOf(file+listeners), World{
+				Getenv:     func(string) (string, bool) { return "https://example.org/hook", true },
+				ReadSecret: func(string) ([]byte, bool, error) { return []byte("ntfy://ntfy.example.org/topic"), false, nil },
+			})
+			if err != nil {
+				t.Errorf("%s:\n%s\n%v", page, file, err)
+			}
+		}
+	}
+}
