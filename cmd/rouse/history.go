@@ -294,7 +294,7 @@ const (
 
 // followEvents goes on over restarts of rouse.
 func followEvents(ctx context.Context, client *admin.Client, target string, each func(history.Fact) error) error {
-	last, lost := int64(0), time.Time{}
+	last, lost, joined := int64(0), time.Time{}, false
 	var failed error
 	for {
 		err := client.Events(ctx, target, last, func(f history.Fact) error {
@@ -305,10 +305,11 @@ func followEvents(ctx context.Context, client *admin.Client, target string, each
 		if _, refused := errors.AsType[admin.Refused](err); refused || failed != nil {
 			return err
 		}
+		joined = joined || last != 0 || err == nil // it was there, and has ended
 		switch {
 		case ctx.Err() != nil:
 			return nil
-		case last == 0 && err != nil:
+		case !joined:
 			return err
 		case lost.IsZero():
 			lost = time.Now()
