@@ -30,28 +30,15 @@ func newDashboard() *cobra.Command {
 		Use: "dashboard [--config=FILE]", DisableFlagsInUseLine: true,
 		Short: "the address of the dashboard, with the key to it",
 		Long: `Prints the address of the dashboard. What stands behind the # is the token: the browser keeps it to
-itself. The config has to say where to listen, as in
-
-  admin: {listen: 127.0.0.1:8099}
+itself. The config has to say where to listen, as in admin: {listen: 127.0.0.1:8099}, or the flag
+--admin-listen.
 
 ` + whichRouse,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			loaded, err := load(s.config, "; nothing was asked")
+			listen, path, err := s.door(cmd.Context())
 			if err != nil {
 				return err
-			}
-			c := loaded.Config.Admin
-			if !c.Listen.IsValid() {
-				return errors.New("the config does not open the dashboard: write admin: {listen: 127.0.0.1:8099}, and restart rouse")
-			}
-			path := c.TokenFile
-			if path == "" {
-				dir, err := s.directory()
-				if err != nil {
-					return err
-				}
-				path = admin.TokenPath(dir)
 			}
 			token, err := admin.ReadToken(path)
 			if errors.Is(err, os.ErrNotExist) {
@@ -60,12 +47,40 @@ itself. The config has to say where to listen, as in
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "http://%s/#token=%s\n", reachable(c.Listen), token)
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "http://%s/#token=%s\n", reachable(listen), token)
 			return err
 		},
 	}
 	s.flags(cmd)
 	return cmd
+}
+
+// door finds where the dashboard is, and the file with its token. A rouse that runs with flags alone is asked.
+func (s *steering) door(ctx context.Context) (listen netip.AddrPort, token string, err error) {
+	const closed = "the dashboard is not open: write admin: {listen: 127.0.0.1:8099} or --admin-listen=127.0.0.1:8099, and restart rouse"
+	if s.state != "" {
+		st, err := admin.Dial(s.state).Status(ctx)
+		if err == nil && st.Address == "" {
+			err = errors.New(closed)
+		}
+		if err == nil {
+			listen, err = netip.ParseAddrPort(st.Address)
+		}
+		return listen, admin.TokenPath(s.state), err
+	}
+	loaded, err := load(s.config, "; nothing was asked")
+	if err != nil {
+		return listen, "", err
+	}
+	c := loaded.Config.Admin
+	switch dir, err := s.directory(); {
+	case !c.Listen.IsValid():
+		return listen, "", errors.New(closed)
+	case c.TokenFile != "":
+		return c.Listen, c.TokenFile, nil
+	default:
+		return c.Listen, admin.TokenPath(dir), err
+	}
 }
 
 // reachable is an address by which this machine reaches a listener.

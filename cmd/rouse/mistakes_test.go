@@ -162,6 +162,7 @@ var mistakes = []mistake{
 	wrong(`--hook-start-svc: "~/start.sh" begins with a ~ that the shell did not replace`, "--hook-start-svc=~/start.sh"),
 	wrong(`--hook-start-svc: "./" is a directory; write the path of a program in it`, "--hook-start-svc=./"),
 	wrong(`--hook-stop-svc: "./a\x1b[2Jb" has a character that no path should have`, "--hook-stop-svc=./a\x1b[2Jb"),
+	wrong(`--admin-listen: "localhost" is not an address to listen on; write an IP address and a port, such as 127.0.0.1:8099`, "--admin-listen=localhost"),
 	wrong(`--trace: "./" is a directory; write the path of a file in it`, "--trace=./"),
 	wrong(`--trace: "~/trace" begins with a ~ that the shell did not replace`, "--trace=~/trace"),
 	wrong(`--state-dir: "~/state" begins with a ~ that the shell did not replace`, "--state-dir=~/state"),

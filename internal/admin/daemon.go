@@ -74,7 +74,8 @@ type Status struct {
 	Version string    `json:"version"`
 	Now     time.Time `json:"now"`
 	Started time.Time `json:"started"`
-	History bool      `json:"history"` // there is a file, and it can be read
+	History bool      `json:"history"`           // there is a file, and it can be read
+	Address string    `json:"address,omitempty"` // of the API over TCP, if it is there
 	Targets []Target  `json:"targets"`
 }
 

@@ -64,6 +64,9 @@ func (a *App) everyPart() map[string]*part {
 // Status tells what is so now of all targets, by name.
 func (s steered) Status() admin.Status {
 	st := admin.Status{Version: s.opts.Version, Now: time.Now(), Started: s.began, History: s.history.Reader() != nil, Targets: []admin.Target{}}
+	if a := s.AdminAddr(); a != nil {
+		st.Address = a.String()
+	}
 	listeners := s.listenersOf()
 	cfg := s.config()
 	for name, p := range s.everyPart() {

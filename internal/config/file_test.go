@@ -61,6 +61,7 @@ var sayings = map[string][]struct{ value, program, target, hooks, listener strin
 	"log-format":      {{value: "json", program: `log-format: "json"`}},
 	"log-level":       {{value: "debug", program: "log-level: debug"}},
 	"trace":           {{value: "/tmp/t.jsonl", program: "trace: /tmp/t.jsonl"}},
+	"admin-listen":    {{value: "127.0.0.1:8099", program: "admin: {listen: \"127.0.0.1:8099\"}"}, {value: "[::1]:1", program: "admin: {listen: \"[::1]:1\"}"}},
 
 	"connect-from":       {{value: "192.168.0.0/16", listener: "8000\n  connect-from: 192.168.0.0/16"}, {value: "any", listener: "8000\n  connect-from: [any]"}},
 	"wake-from":          {{value: "fd00::15", listener: "8000\n  wake-from: [\"fd00::15\"]"}, {value: "file:/etc/friends", listener: "8000\n  wake-from: file:/etc/friends"}},

@@ -37,6 +37,7 @@ type Flags struct {
 	LogFormat      string
 	LogLevel       string
 	Trace          string
+	AdminListen    string
 	given          map[string]int // how often each flag was given, by name
 }
 
@@ -211,5 +212,7 @@ func (f *Flags) daemonFlags() []Definition {
 			Usage: "the least that is logged: debug, info, warn or error"},
 		{Name: "trace", Placeholder: "FILE", Group: GroupDaemon, path: "trace", one: &f.Trace,
 			Usage: "file to which everything that happens is appended, for rouse trace check"},
+		{Name: "admin-listen", Placeholder: "ADDRESS", Group: GroupDaemon, path: "admin.listen", one: &f.AdminListen,
+			Usage: "where the dashboard and the API are, such as 127.0.0.1:8099; whoever asks needs the token that rouse dashboard prints"},
 	}
 }

@@ -48,6 +48,7 @@ func FromFlags(f Flags) (*Config, error) {
 		Drain:     read(r, "drain-timeout", drainSpan.parse),
 		OnExit:    read(r, "on-exit", parseOnExit),
 		Trace:     read(r, "trace", parseFile),
+		Admin:     Admin{Listen: read(r, "admin-listen", parseAdmin)},
 	}
 	r.relations(t, listen)
 	if err := r.all().orNil(); err != nil {

@@ -172,6 +172,9 @@ func (w *writer) program(c *Config) {
 	if c.Trace != "" {
 		w.about("File to which everything that happens is appended.").key(0, "trace", scalar(c.Trace))
 	}
+	if c.Admin.Listen.IsValid() {
+		w.about("Where the dashboard and the API are.").key(0, "admin", "{listen: "+scalar(c.Admin.Listen.String())+"}")
+	}
 }
 
 func (w *writer) target(t Target) {
