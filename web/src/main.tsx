@@ -80,16 +80,16 @@ function Page() {
             <Figures />
             <Cards />
             <TimelineSection />
-            {targets.value.length === 0 ? null : (
+            {targets.value.length === 0 || !status.value.history ? null : (
               <section aria-labelledby="use-title">
                 <div class="row spread"><h2 id="use-title">How it is used</h2><TargetChoice /></div>
                 <div style={{ height: "14px" }} />
                 <div class="two"><HeatMap /><StartTimes /><Throughput /></div>
               </section>
             )}
-            {targets.value.length === 0 ? null : <SavingsSection />}
+            {targets.value.length === 0 || !status.value.history ? null : <SavingsSection />}
             <Events />
-            <Connections />
+            {status.value.history ? <Connections /> : null}
           </>
         )}
       </main>

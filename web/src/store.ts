@@ -113,9 +113,7 @@ export async function unlock(given: string): Promise<string> {
 
 // refresh asks for what is drawn from the history.
 export async function refresh(): Promise<void> {
-  if (!status.value?.history) {
-    if (link.value !== "live") return;
-  }
+  if (!status.value?.history) return; // there is none to be asked for
   const since = new Date(now.value - range.value * 3600e3).toISOString();
   const name = focus.value;
   const ask = <T>(signalOf: { value: T | null }, path: string, query: Record<string, string | number>) =>
