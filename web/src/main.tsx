@@ -6,7 +6,7 @@ import { Cards } from "./cards";
 import { Connections, Events } from "./events";
 import { energy, money } from "./format";
 import { HeatMap, SavingsSection, StartTimes, TargetChoice, Throughput } from "./plots";
-import { link, live, refresh, remember, savings, status, targets, trouble, unlock } from "./store";
+import { link, live, refresh, savings, status, targets, trouble, unlock } from "./store";
 import { theme, toggle } from "./theme";
 import { TimelineSection } from "./timeline";
 
@@ -100,10 +100,4 @@ function Page() {
 
 render(<Page />, document.getElementById("page")!);
 void live();
-const first = status.subscribe((s) => {
-  if (!s) return;
-  queueMicrotask(() => first());
-  void remember();
-  void refresh();
-});
 setInterval(() => { if (document.visibilityState === "visible") void refresh(); }, 30_000);

@@ -34,6 +34,7 @@ setInterval(() => (now.value = Date.now() + ahead), 250);
 let before: Status | null = null;
 
 export function take(s: Status): void {
+  const opened = s.history && !before?.history; // the file may be open only after a moment
   batch(() => {
     ahead = Date.parse(s.now) - Date.now();
     now.value = Date.now() + ahead;
@@ -42,6 +43,10 @@ export function take(s: Status): void {
     status.value = s;
     link.value = "live";
   });
+  if (opened) {
+    void remember();
+    void refresh();
+  }
 }
 
 // follow adds what was carried between two messages.
@@ -107,7 +112,6 @@ export async function unlock(given: string): Promise<string> {
     return e instanceof Error ? e.message : String(e);
   }
   void live();
-  void refresh();
   return "";
 }
 
