@@ -199,6 +199,9 @@ func remarks(t admin.Target) string {
 	}
 	if !t.Hold.IsZero() {
 		text := "held until " + t.Hold.Format("Jan 2, 15:04")
+		if t.By != "" {
+			text += " by " + t.By
+		}
 		if t.Why != "" {
 			text += " (" + t.Why + ")"
 		}

@@ -56,7 +56,8 @@ func Listen(dir string) (net.Listener, error) {
 func Serve(ctx context.Context, ln net.Listener, d Daemon, g Guard, logger *slog.Logger) {
 	server := &http.Server{
 		Handler: Handler(ctx, d, g), ReadHeaderTimeout: patience, ReadTimeout: patience, IdleTimeout: time.Minute, WriteTimeout: 2 * patience, MaxHeaderBytes: 16 << 10,
-		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
+		ConnContext: knowPeer,
+		ErrorLog:    slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 	}
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
 	defer stop()

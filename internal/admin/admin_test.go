@@ -8,7 +8,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/user"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,8 +27,17 @@ import (
 type script struct {
 	mu    sync.Mutex
 	asked []string
+	who   string
 	fails error
 	store *history.Store
+}
+
+// For notes for whom, if that is known.
+func (s *script) For(who string) Daemon {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.who = who
+	return s
 }
 
 func (s *script) note(what string) {
@@ -162,6 +173,9 @@ func TestClientAndDaemonUnderstandEachOther(t *testing.T) {
 	}
 	if got, want := strings.Join(d.asked, ", "), "reload, hold a/b c: work, release a/b c"; got != want {
 		t.Errorf("asked %q, want %q", got, want)
+	}
+	if u, err := user.Current(); err != nil || runtime.GOOS == "linux" && d.who != u.Username {
+		t.Errorf("it was asked by %q, %v", d.who, err)
 	}
 	d.fails = errors.New("no such target")
 	err := c.Hold(t.Context(), "x", Hold{For: 1})

@@ -14,6 +14,8 @@ import (
 type Daemon interface {
 	// Reload reads the config again. The answer is what has changed; an error lists everything that is wrong.
 	Reload(cause string) (any, error)
+	// For is the same rouse for a person, of whom is told what is asked from now on.
+	For(who string) Daemon
 	Keeper
 	Observer
 }
@@ -102,6 +104,7 @@ type Target struct {
 	Busy        bool      `json:"busy,omitempty"`       // so it is not stopped yet, and asked again at StopAt
 	Hold        time.Time `json:"hold_until,omitzero"`  // by hand
 	Why         string    `json:"hold_why,omitempty"`   // of that
+	By          string    `json:"hold_by,omitempty"`    // who has asked for it
 	Maintenance string    `json:"maintenance,omitzero"` // refuse or hold; empty: none
 	MaintainWhy string    `json:"maintenance_why,omitempty"`
 	Leaving     bool      `json:"leaving,omitempty"` // it is no longer configured

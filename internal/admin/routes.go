@@ -115,7 +115,7 @@ func (a *api) serve(route Route) http.HandlerFunc {
 			answer(w, http.StatusBadRequest, failure{err.Error()})
 			return
 		}
-		value, err := route.do(a, w, r)
+		value, err := route.do(a.of(r), w, r)
 		switch {
 		case route.Stream && err == nil:
 		case err != nil:
@@ -142,6 +142,15 @@ func (r Route) understands(req *http.Request) error {
 		}
 	}
 	return nil
+}
+
+// of is the same for whoever has sent a request.
+func (a *api) of(r *http.Request) *api {
+	who, _ := r.Context().Value(peerKey{}).(string)
+	if who == "" {
+		return a
+	}
+	return &api{daemon: a.daemon.For(who), place: a.place, done: a.done}
 }
 
 // mistaken is an error of whoever has asked.

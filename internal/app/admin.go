@@ -11,9 +11,29 @@ import (
 )
 
 // steered is the App as a person steers it.
-type steered struct{ *App }
+type steered struct {
+	*App
+	by string // who that is, as far as it is known
+}
 
 var _ admin.Daemon = steered{}
+
+// For is the same for another person.
+func (s steered) For(who string) admin.Daemon { return steered{s.App, who} }
+
+// Release ends holds.
+func (s steered) Release(name string) (int, error) { return s.release(name, s.by) }
+
+// Wake begins to wake a target.
+func (s steered) Wake(name string) error { return s.wake(name, s.by) }
+
+// Stop begins to stop a target.
+func (s steered) Stop(name string, force bool) error { return s.stop(name, force, s.by) }
+
+// Maintain keeps new clients away.
+func (s steered) Maintain(name, mode, why string) error {
+	return s.maintain(name, maintained{mode, why, s.by})
+}
 
 // Reload reads the config again.
 func (s steered) Reload(cause string) (any, error) { return s.Reread(cause) }
@@ -31,7 +51,7 @@ func (s steered) Hold(name string, until time.Time, why string) error {
 	case len(why) > 200:
 		return fmt.Errorf("the reason is longer than 200 bytes")
 	}
-	return s.App.Hold(name, until, why)
+	return s.hold(name, byHand{until, why, s.by})
 }
 
 // listenAdmin lets a person steer this rouse. One that cannot be steered serves all the same.
@@ -40,10 +60,10 @@ func (a *App) listenAdmin(ctx context.Context, r *running) {
 	if err != nil {
 		a.logger.Warn("rouse status, reload, wake, stop and hold cannot talk to this rouse", "err", err)
 	} else {
-		r.lives.Go(func() { admin.Serve(ctx, ln, steered{a}, admin.Guard{}, a.logger) })
+		r.lives.Go(func() { admin.Serve(ctx, ln, steered{App: a}, admin.Guard{}, a.logger) })
 	}
 	if a.adminListener != nil {
-		r.lives.Go(func() { admin.Serve(ctx, a.adminListener, steered{a}, a.guard, a.logger) })
+		r.lives.Go(func() { admin.Serve(ctx, a.adminListener, steered{App: a}, a.guard, a.logger) })
 	}
 }
 

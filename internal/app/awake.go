@@ -96,6 +96,7 @@ const holdKind = "hold"
 type byHand struct {
 	Until time.Time `json:"until"`
 	Why   string    `json:"why"`
+	By    string    `json:"by,omitempty"` // who has asked for it, as far as that is known
 }
 
 // hand keeps the hold by a person on one target.
@@ -107,6 +108,10 @@ type hand struct {
 
 // Hold keeps the named target, or those of the group, awake until a time, whatever budgets and windows say. It holds over a restart.
 func (a *App) Hold(name string, until time.Time, why string) error {
+	return a.hold(name, byHand{until, why, ""})
+}
+
+func (a *App) hold(name string, h byHand) error {
 	a.reloading.Lock()
 	defer a.reloading.Unlock()
 	if a.run == nil || a.run.accepting.Err() != nil {
@@ -117,18 +122,19 @@ func (a *App) Hold(name string, until time.Time, why string) error {
 		return fmt.Errorf("there is neither a target nor a group %q", name)
 	}
 	for _, p := range parts {
-		h := byHand{until, why}
 		if err := a.store.SaveNote(p.target.Name(), holdKind, h); err != nil {
 			return err
 		}
 		p.holdByHand(h)
-		a.steer(p, "held by hand until "+until.Local().Format("Jan 2, 15:04"), why)
+		a.steer(p, h.By, "held by hand until "+h.Until.Local().Format("Jan 2, 15:04"), h.Why)
 	}
 	return nil
 }
 
 // Release ends holds by hand, and says how many there were.
-func (a *App) Release(name string) (int, error) {
+func (a *App) Release(name string) (int, error) { return a.release(name, "") }
+
+func (a *App) release(name, by string) (int, error) {
 	a.reloading.Lock()
 	defer a.reloading.Unlock()
 	parts := a.named(name)
@@ -139,7 +145,7 @@ func (a *App) Release(name string) (int, error) {
 	for _, p := range parts {
 		if p.hand.drop() {
 			released++
-			a.steer(p, "held by hand no more", "")
+			a.steer(p, by, "held by hand no more", "")
 		}
 		if err := a.store.SaveNote(p.target.Name(), holdKind, byHand{}); err != nil {
 			return released, err
@@ -200,7 +206,9 @@ func (h *hand) holdOf() byHand {
 
 // Wake begins to wake the named target, or those of the group, whatever budgets and windows say. Nobody holds it then: its cooldown runs
 // from when it is ready.
-func (a *App) Wake(name string) error {
+func (a *App) Wake(name string) error { return a.wake(name, "") }
+
+func (a *App) wake(name, by string) error {
 	a.reloading.Lock()
 	defer a.reloading.Unlock()
 	parts, err := a.steerable(name)
@@ -209,7 +217,7 @@ func (a *App) Wake(name string) error {
 	}
 	for _, p := range parts {
 		ctx, end := context.WithTimeout(p.life, p.patience())
-		a.steer(p, "a person wakes it", "")
+		a.steer(p, by, "woken by hand", "")
 		p.lives.Go(func() {
 			defer end()
 			h, err := p.target.AcquireFor(ctx, target.Wish{Rank: target.Commanding, Cause: "a person wakes it"})
@@ -225,7 +233,9 @@ func (a *App) Wake(name string) error {
 
 // Stop begins to stop the named target, or those of the group. One that somebody uses or holds by hand is not stopped, and then none is. Forced,
 // clients that are connected are cut.
-func (a *App) Stop(name string, force bool) error {
+func (a *App) Stop(name string, force bool) error { return a.stop(name, force, "") }
+
+func (a *App) stop(name string, force bool, by string) error {
 	a.reloading.Lock()
 	defer a.reloading.Unlock()
 	parts, err := a.steerable(name)
@@ -243,7 +253,7 @@ func (a *App) Stop(name string, force bool) error {
 	ctx, end := context.WithTimeout(a.run.accepting, stopTime)
 	defer end()
 	if force {
-		if err := a.force(ctx, parts); err != nil {
+		if err := a.force(ctx, parts, by); err != nil {
 			return err
 		}
 	}
@@ -251,7 +261,7 @@ func (a *App) Stop(name string, force bool) error {
 		if err := p.target.Stop(ctx); err != nil {
 			return admin.Conflict(fmt.Sprintf("%q is not stopped: %v", p.target.Name(), err))
 		}
-		a.steer(p, "a person stops it", "")
+		a.steer(p, by, "stopped by hand", "")
 	}
 	return nil
 }

@@ -20,6 +20,7 @@ const maintainKind = "maintenance"
 type maintained struct {
 	Mode string `json:"mode"` // refuse or hold
 	Why  string `json:"why"`
+	By   string `json:"by,omitempty"`
 }
 
 // upkeep keeps new clients from one target.
@@ -53,17 +54,21 @@ func (p *part) maintenance() maintained {
 // Maintain keeps new clients from the named target, or those of the group, or lets them in again: mode is refuse, hold or off. It holds
 // over a restart. Who is connected stays.
 func (a *App) Maintain(name, mode, why string) error {
+	return a.maintain(name, maintained{mode, why, ""})
+}
+
+func (a *App) maintain(name string, m maintained) error {
 	a.reloading.Lock()
 	defer a.reloading.Unlock()
 	parts, err := a.steerable(name)
 	if err != nil {
 		return fmt.Errorf("maintaining %q: %w", name, err)
 	}
-	if len(why) > mostWhy {
+	if len(m.Why) > mostWhy {
 		return fmt.Errorf("the reason is longer than %d bytes", mostWhy)
 	}
-	m := maintained{Mode: mode, Why: why}
-	if mode == "off" {
+	asked := m
+	if m.Mode == "off" {
 		m = maintained{}
 	}
 	for _, p := range parts {
@@ -71,7 +76,7 @@ func (a *App) Maintain(name, mode, why string) error {
 			return err
 		}
 		p.upkeep.set(m)
-		a.steer(p, map[string]string{"off": "new clients are let in again", "refuse": "new clients are refused", "hold": "new clients have to wait"}[mode], why)
+		a.steer(p, asked.By, map[string]string{"off": "new clients are let in again", "refuse": "new clients are refused", "hold": "new clients have to wait"}[asked.Mode], asked.Why)
 	}
 	a.repause()
 	return nil
@@ -99,7 +104,10 @@ func (a *App) maintainAgain(p *part) {
 }
 
 // steer tells that a person has asked for something.
-func (a *App) steer(p *part, what, why string) {
+func (a *App) steer(p *part, by, what, why string) {
+	if by != "" {
+		what += ", by " + by
+	}
 	if why != "" {
 		what += ": " + why
 	}
@@ -112,11 +120,11 @@ const (
 )
 
 // force cuts the clients of the parts, so that these can be stopped.
-func (a *App) force(ctx context.Context, parts []*part) error {
+func (a *App) force(ctx context.Context, parts []*part, by string) error {
 	ctx, end := context.WithTimeout(ctx, evictTime)
 	defer end()
 	for _, p := range parts {
-		a.steer(p, "its clients are cut, to stop it", "")
+		a.steer(p, by, "its clients are cut, to stop it", "")
 		for {
 			n := a.evict(p)
 			st := p.target.Status()

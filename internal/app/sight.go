@@ -101,7 +101,7 @@ func (s steered) describe(p *part) admin.Target {
 	t := admin.Target{
 		Name: cfg.Name, Groups: cfg.Groups, State: st.State.String(), Health: healthOf(st), Since: st.Since, Operation: st.Operation, Began: now.Since,
 		Expected: now.Expected().Seconds(), Address: st.Address, Held: st.Held, Waiting: st.Waiting, Visitors: st.Visitors, Clients: now.Clients,
-		Cooldown: p.cooldown().Seconds(), StopAt: st.StopAt, Busy: st.Busy, Hold: h.Until, Why: h.Why, Connections: now.Connections, Starts: now.Starts,
+		Cooldown: p.cooldown().Seconds(), StopAt: st.StopAt, Busy: st.Busy, Hold: h.Until, Why: h.Why, By: h.By, Connections: now.Connections, Starts: now.Starts,
 	}
 	if m := p.maintenance(); m.Mode != "" {
 		t.Maintenance, t.MaintainWhy = m.Mode, m.Why
@@ -133,7 +133,7 @@ func healthOf(st target.Status) string {
 // measured is the same for scrapers.
 func (a *App) measured() []metrics.Target {
 	var all []metrics.Target
-	for _, t := range (steered{a}).Status().Targets {
+	for _, t := range (steered{App: a}).Status().Targets {
 		all = append(all, metrics.Target{
 			Name: t.Name, State: t.State, Clients: t.Clients, Waiting: t.Waiting, Visitors: t.Visitors, Sent: t.Sent, Received: t.Received,
 			StopAt: t.StopAt, HoldUntil: t.Hold, Maintenance: t.Maintenance != "", Leaving: t.Leaving,

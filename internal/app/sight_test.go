@@ -26,7 +26,7 @@ import (
 // why returns what is told of web.
 func (h *house) why() string {
 	h.t.Helper()
-	w, err := steered{h.app}.Why(h.t.Context(), "web")
+	w, err := steered{App: h.app}.Why(h.t.Context(), "web")
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -68,10 +68,10 @@ func TestWhyTellsTheCauses(t *testing.T) {
 		h.told("Client "+client+" is connected through "+h.app.Addrs()[0].String(), "because of: client "+client, "its first bytes were ssh")
 		h.refused(h.from("127.0.0.9", 0), "hello")
 		h.told("127.0.0.9", "gate connect-from")
-		if err := h.app.Hold("web", time.Now().Add(time.Hour), "demo"); err != nil {
+		if err := (steered{App: h.app}).For("alice").Hold("web", time.Now().Add(time.Hour), "demo"); err != nil {
 			t.Fatal(err)
 		}
-		h.told("It is held by hand (demo)")
+		h.told("It is held by hand, by alice (demo)")
 		_ = conn.Close()
 		if _, err := h.app.Release("web"); err != nil {
 			t.Fatal(err)
@@ -259,12 +259,12 @@ func TestNoSecretIsTold(t *testing.T) {
 	for _, r := range admin.Routes() {
 		if r.Method == "GET" && !r.Stream {
 			w := httptest.NewRecorder()
-			admin.Handler(ctx, steered{a}, admin.Guard{}).ServeHTTP(w, httptest.NewRequest("GET", strings.ReplaceAll(r.Path, "{name}", "web"), nil))
+			admin.Handler(ctx, steered{App: a}, admin.Guard{}).ServeHTTP(w, httptest.NewRequest("GET", strings.ReplaceAll(r.Path, "{name}", "web"), nil))
 			answers.WriteString(w.Body.String())
 		}
 	}
 	w := httptest.NewRecorder()
-	steered{a}.Metrics().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	steered{App: a}.Metrics().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
 	answers.WriteString(w.Body.String())
 	end()
 	if err := <-done; err != nil {

@@ -76,6 +76,7 @@ func (l *ledger) present() []admin.Reason {
 	add := func(r admin.Reason) { rs = append(rs, r) }
 	if m := l.part.maintenance(); m.Mode != "" {
 		text := map[string]string{"refuse": "New clients are refused", "hold": "New clients have to wait"}[m.Mode] + ", since a person maintains it"
+		text = byWhom(text, m.By)
 		add(admin.Reason{Text: withReason(text, m.Why) + "."})
 	}
 	clients := l.app.history.Clients(l.st.Target, mostClients)
@@ -93,7 +94,7 @@ func (l *ledger) present() []admin.Reason {
 		add(admin.Reason{Text: number(l.st.Waiting, "client waits", "clients wait") + " for it."})
 	}
 	if h := l.part.hand.holdOf(); !h.Until.IsZero() {
-		add(admin.Reason{Text: withReason("It is held by hand", h.Why) + ".", Until: h.Until})
+		add(admin.Reason{Text: withReason(byWhom("It is held by hand", h.By), h.Why) + ".", Until: h.Until})
 	}
 	for _, name := range l.neededBy() {
 		add(admin.Reason{Text: fmt.Sprintf("Target %s needs it, and is not known to be stopped.", name)})
@@ -186,6 +187,13 @@ func (l *ledger) refused() []admin.Reason {
 		}
 	}
 	return rs
+}
+
+func byWhom(text, by string) string {
+	if by != "" {
+		text += ", by " + by
+	}
+	return text
 }
 
 func withReason(text, why string) string {

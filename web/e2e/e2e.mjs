@@ -122,7 +122,7 @@ try {
   await by("hold-web").click();
   await page.getByLabel("Reason, for others").fill("demo at ten");
   await by("hold-send").click();
-  await by("card-web").getByText(/Held by hand until .*demo at ten/).waitFor();
+  await by("card-web").getByText(/Held by hand, by 127.0.0.1, until .*demo at ten/).waitFor();
   check(true, "it is held by hand");
   await settled();
   await accessible("light");

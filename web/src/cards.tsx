@@ -97,7 +97,7 @@ export function Card({ t }: { t: Target }) {
       {t.state === "starting" || t.operation === "start" ? <Progress t={t} /> : null}
       {t.stop_at && t.state === "ready" ? <Countdown t={t} /> : null}
       <Spark name={t.name} />
-      {t.hold_until ? <p class="notice">Held by hand until {time(t.hold_until)}{t.hold_why ? `: ${t.hold_why}` : ""}</p> : null}
+      {t.hold_until ? <p class="notice">Held by hand{t.hold_by ? `, by ${t.hold_by},` : ""} until {time(t.hold_until)}{t.hold_why ? `: ${t.hold_why}` : ""}</p> : null}
       {t.maintenance ? <p class="notice">{t.maintenance === "hold" ? "New clients have to wait" : "New clients are refused"}{t.maintenance_why ? `: ${t.maintenance_why}` : ""}</p> : null}
       {t.leaving ? <p class="notice">No longer in the config; it goes once it is stopped.</p> : null}
       {t.error ? <p class="notice bad">{t.error}</p> : null}

@@ -22,6 +22,7 @@ export interface Target {
   busy?: boolean;
   hold_until?: string;
   hold_why?: string;
+  hold_by?: string;
   maintenance?: string;
   maintenance_why?: string;
   leaving?: boolean;
