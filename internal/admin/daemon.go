@@ -12,12 +12,17 @@ import (
 
 // A Daemon is a rouse that runs, as far as a person may ask and steer it.
 type Daemon interface {
+	Operator
+	Keeper
+	Observer
+}
+
+// An Operator serves the person who runs it.
+type Operator interface {
 	// Reload reads the config again. The answer is what has changed; an error lists everything that is wrong.
 	Reload(cause string) (any, error)
 	// For is the same rouse for a person, of whom is told what is asked from now on.
 	For(who string) Daemon
-	Keeper
-	Observer
 }
 
 // A Keeper keeps targets awake for a person.
