@@ -48,8 +48,8 @@ func (s steered) Hold(name string, until time.Time, why string) error {
 		return fmt.Errorf("the time until which %q is to be held is over", name)
 	case d > mostHold:
 		return fmt.Errorf("%q cannot be held for longer than a year: use always-on in the config", name)
-	case len(why) > 200:
-		return fmt.Errorf("the reason is longer than 200 bytes")
+	case len(why) > mostWhy:
+		return fmt.Errorf("the reason is longer than %d bytes: write a shorter one", mostWhy)
 	}
 	return s.hold(name, byHand{until, why, s.by})
 }

@@ -65,7 +65,7 @@ func (a *App) maintain(name string, m maintained) error {
 		return fmt.Errorf("maintaining %q: %w", name, err)
 	}
 	if len(m.Why) > mostWhy {
-		return fmt.Errorf("the reason is longer than %d bytes", mostWhy)
+		return fmt.Errorf("the reason is longer than %d bytes: write a shorter one", mostWhy)
 	}
 	asked := m
 	if m.Mode == "off" {

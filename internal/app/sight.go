@@ -136,7 +136,7 @@ func (a *App) measured() []metrics.Target {
 	for _, t := range (steered{App: a}).Status().Targets {
 		all = append(all, metrics.Target{
 			Name: t.Name, State: t.State, Clients: t.Clients, Waiting: t.Waiting, Visitors: t.Visitors, Sent: t.Sent, Received: t.Received,
-			StopAt: t.StopAt, HoldUntil: t.Hold, Maintenance: t.Maintenance != "", Leaving: t.Leaving,
+			StopAt: t.StopAt, HoldUntil: t.Hold, Maintenance: t.Maintenance != "",
 		})
 	}
 	return all

@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -20,6 +21,7 @@ import (
 	"github.com/rouse-proxy/rouse/internal/config"
 	"github.com/rouse-proxy/rouse/internal/event"
 	"github.com/rouse-proxy/rouse/internal/history"
+	"github.com/rouse-proxy/rouse/internal/notify"
 	"github.com/rouse-proxy/rouse/internal/target"
 )
 
@@ -355,4 +357,12 @@ func (s *serial) Write(b []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.w.Write(b)
+}
+
+// TestTheConfigKnowsWhatPeopleCanBeToldOf: it lists the groups itself, for it imports nothing that sends.
+func TestTheConfigKnowsWhatPeopleCanBeToldOf(t *testing.T) {
+	known, told := slices.Sorted(slices.Values(config.NotifyEvents)), slices.Sorted(slices.Values(notify.Groups))
+	if !slices.Equal(known, told) {
+		t.Errorf("the config knows %v, people can be told of %v", known, told)
+	}
 }

@@ -114,13 +114,9 @@ func TuneTarget(ctx context.Context, r *history.Reader, t config.Target, since, 
 	} else if first.After(since) {
 		since = first
 	}
-	uses, err := r.Uses(ctx, t.Name, since, until)
+	record, err := usesOf(ctx, r, t.Name, since, until)
 	if err != nil {
 		return tune.Choice{}, price, err
-	}
-	record := tune.Record{Horizon: until.Sub(since)}
-	for _, u := range uses {
-		record.Uses = append(record.Uses, tune.Use{From: u.Since.Sub(since), Until: u.Until.Sub(since)})
 	}
 	observed, err := recordOf(ctx, r, t, since, until)
 	if err != nil {
@@ -136,6 +132,24 @@ func TuneTarget(ctx context.Context, r *history.Reader, t config.Target, since, 
 		bounds = tune.Bounds{Least: time.Minute, Most: 4 * time.Hour}
 	}
 	return tune.Choose(record, price, bounds), price, nil
+}
+
+// usesOf is when a target was used: by each client, as far back as connections are kept, and before that by when somebody was there, waits included.
+func usesOf(ctx context.Context, r *history.Reader, name string, since, until time.Time) (tune.Record, error) {
+	record := tune.Record{Horizon: until.Sub(since)}
+	stays, err := r.Stays(ctx, name, since, until)
+	if err != nil {
+		return record, err
+	}
+	before := until
+	if len(stays) > 0 {
+		before = stays[0].Since
+	}
+	older, err := r.Uses(ctx, name, since, before)
+	for _, u := range append(older, stays...) {
+		record.Uses = append(record.Uses, tune.Use{From: u.Since.Sub(since), Until: u.Until.Sub(since)})
+	}
+	return record, err
 }
 
 // stopTimeOf is how long stops took on average.

@@ -6,7 +6,6 @@ package event
 
 import (
 	"log/slog"
-	"math"
 	"time"
 )
 
@@ -69,23 +68,14 @@ type Event struct {
 }
 
 // A Log hands events to its sinks. The zero value and a nil *Log have none.
-type Log struct {
-	sinks []func(Event)
-	least slog.Level
-}
+type Log struct{ sinks []func(Event) }
 
 // NewLog returns a log with the given sinks.
-func NewLog(sinks ...func(Event)) *Log { return &Log{sinks: sinks, least: math.MinInt} }
-
-// AtLeast returns a log whose sinks do not care for events below a level.
-func (l *Log) AtLeast(level slog.Level) *Log { return &Log{sinks: l.sinks, least: level} }
-
-// Wants says whether any sink cares for events of a level. Whoever emits thousands a second asks first.
-func (l *Log) Wants(level slog.Level) bool { return l != nil && len(l.sinks) > 0 && level >= l.least }
+func NewLog(sinks ...func(Event)) *Log { return &Log{sinks} }
 
 // Emit hands e to every sink; a zero Time becomes now.
 func (l *Log) Emit(e Event) {
-	if l == nil || l.least > math.MinInt && !l.Wants(e.Level()) {
+	if l == nil {
 		return
 	}
 	if e.Time.IsZero() {

@@ -71,25 +71,13 @@ func TestAttrsSayWhatApplies(t *testing.T) {
 	}
 }
 
-func TestALogAsksForWhatItsSinksCareFor(t *testing.T) {
+func TestALogTellsEverySinkOfEverything(t *testing.T) {
 	told := 0
-	all := NewLog(func(Event) { told++ })
-	loud := all.AtLeast(slog.LevelWarn)
-	for _, c := range []struct {
-		log   *Log
-		level slog.Level
-		want  bool
-	}{
-		{all, slog.LevelDebug, true}, {loud, slog.LevelInfo, false}, {loud, slog.LevelWarn, true},
-		{nil, slog.LevelError, false}, {NewLog(), slog.LevelError, false},
-	} {
-		if got := c.log.Wants(c.level); got != c.want {
-			t.Errorf("Wants(%v) = %v, want %v", c.level, got, c.want)
-		}
-	}
-	loud.Emit(Event{Kind: ClientEnded})
-	loud.Emit(Event{Kind: ClientRefused})
-	if told != 1 {
-		t.Errorf("told %d events, want the warning only", told)
+	sink := func(Event) { told++ }
+	NewLog(sink, sink).Emit(Event{Kind: CheckerAnswered})
+	NewLog().Emit(Event{Kind: ClientRefused})
+	(*Log)(nil).Emit(Event{Kind: ClientRefused})
+	if told != 2 {
+		t.Errorf("told %d times, want each sink once, however quiet the event is", told)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -434,6 +435,7 @@ func TestABatchThatFailsIsWrittenLater(t *testing.T) {
 		}
 	}
 	rename("connections", "away")
+	h.say(-time.Minute, event.Event{Kind: event.ClientServed, Client: "stays"})
 	h.client(0, 0, time.Second, "a")
 	h.turn()
 	h.client(time.Minute, 0, time.Second, "b")
@@ -441,10 +443,10 @@ func TestABatchThatFailsIsWrittenLater(t *testing.T) {
 	rename("away", "connections")
 	h.turn()
 	conns := must[[]Connection](t)(h.reader().Connections(t.Context(), Query{}))
-	if len(conns) != 2 || conns[1].Client != "a" {
+	if len(conns) != 3 || !slices.ContainsFunc(conns, func(c Connection) bool { return c.Client == "stays" && c.Ended == "" }) {
 		t.Errorf("connections: %+v; log: %s", conns, h.log)
 	}
-	if uses := must[[]Use](t)(h.reader().Uses(t.Context(), "web", noon.Add(-time.Hour), noon.Add(time.Hour))); len(uses) != 2 {
+	if uses := must[[]Use](t)(h.reader().Uses(t.Context(), "web", noon.Add(-time.Hour), noon.Add(time.Hour))); len(uses) != 3 {
 		t.Errorf("uses: %+v", uses)
 	}
 	if hours := must[[]Hour](t)(h.reader().Hours(t.Context(), "web", noon.Add(-time.Hour), noon.Add(time.Hour))); len(hours) != 1 || hours[0].Arrivals != 2 {
@@ -467,5 +469,41 @@ func TestHowLongAStartTakesIsKnownAfterARestart(t *testing.T) {
 	again.turn()
 	if got := again.Target("web").Expected(); got != 20*time.Second {
 		t.Errorf("it is said to take %v", got)
+	}
+}
+
+// TestMinutesOfTrafficAreNotAllThatIsKept: they are bounded by size as well, and nothing else has to go for them.
+func TestMinutesOfTrafficAreNotAllThatIsKept(t *testing.T) {
+	h := newShelf(t, t.TempDir(), Options{Size: 256 << 10})
+	now := time.Now()
+	h.Sink(event.Event{Time: now.Add(-time.Hour), Kind: event.StateChanged, Target: "web", From: "stopped", To: "ready", Elapsed: time.Hour})
+	for i := range 20_000 {
+		h.Traffic("web", now.Add(time.Duration(i-20_000)*time.Minute), 1, 2)
+	}
+	h.turn()
+	if err := h.w.prune(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := used(t.Context(), h.w.db); err != nil || n > 256<<10 {
+		t.Errorf("%d bytes, %v", n, err)
+	}
+	var minutes int
+	if err := h.w.db.QueryRow("SELECT count(*) FROM traffic").Scan(&minutes); err != nil || minutes < 100 {
+		t.Errorf("%d minutes are kept, %v", minutes, err)
+	}
+}
+
+// TestClientsAreToldApart: each by itself, and without what it has waited; one that goes on until now.
+func TestClientsAreToldApart(t *testing.T) {
+	h := newShelf(t, t.TempDir(), Options{})
+	h.client(0, 40*time.Second, time.Minute, "a")
+	h.client(10*time.Second, 30*time.Second, time.Minute, "b")
+	h.say(5*time.Minute, event.Event{Kind: event.ClientServed, Client: "c", Elapsed: time.Second})
+	h.say(6*time.Minute, event.Event{Kind: event.ClientEnded, Client: "v", Elapsed: time.Minute, Visits: true})
+	h.turn()
+	stays := must[[]Use](t)(h.reader().Stays(t.Context(), "web", noon.Add(-time.Hour), noon.Add(10*time.Minute)))
+	if len(stays) != 3 || !stays[0].Since.Equal(noon) || stays[0].Until.Sub(stays[0].Since) != time.Minute || stays[1].Until.Sub(stays[1].Since) != time.Minute ||
+		stays[2].Until.Sub(stays[2].Since) != 5*time.Minute {
+		t.Errorf("%+v", stays)
 	}
 }

@@ -169,6 +169,17 @@ func (r *Reader) Uses(ctx context.Context, target string, since, until time.Time
 		since.UnixMicro(), until.UnixMicro(), target)
 }
 
+// Stays returns each client that kept a target awake, as far as connections are kept, in the order in which they came: until when it would
+// have stayed had it not had to wait.
+func (r *Reader) Stays(ctx context.Context, target string, since, until time.Time) ([]Use, error) {
+	return collect(ctx, r.db, func(rows *sql.Rows) (Use, error) {
+		var from, lasted int64
+		err := rows.Scan(&from, &lasted)
+		return Use{time.UnixMicro(from), time.UnixMicro(from + max(lasted, 0)), 1}, err
+	}, `SELECT at, CASE ended WHEN '' THEN ?2 - at - waited ELSE lasted END FROM connections
+		WHERE target = ?3 AND NOT visited AND at >= ?1 AND at < ?2 ORDER BY at`, since.UnixMicro(), until.UnixMicro(), target)
+}
+
 // An Hour is what came in one.
 type Hour struct {
 	At       time.Time

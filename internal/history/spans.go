@@ -179,7 +179,7 @@ func used(ctx context.Context, db *sql.DB) (int64, error) {
 	return (pages - free) * size, err
 }
 
-// shrink forgets an eighth of the connections, or once they are few, of everything.
+// shrink forgets an eighth of the connections and of the minutes in which bytes were carried, or once the former are few, of everything.
 func (w *writer) shrink(ctx context.Context) error {
 	tables := []string{"connections"}
 	var n int64
@@ -188,6 +188,9 @@ func (w *writer) shrink(ctx context.Context) error {
 	}
 	if n < 1000 {
 		tables = append(tables, "facts", "starts", "intervals", "uses")
+	}
+	if _, err := w.db.ExecContext(ctx, "DELETE FROM traffic WHERE at <= (SELECT min(at) + (max(at) - min(at)) / 8 FROM traffic)"); err != nil {
+		return err
 	}
 	for _, table := range tables {
 		query := "DELETE FROM " + table + " WHERE id IN (SELECT id FROM " + table + " ORDER BY id LIMIT 1 + (SELECT count(*) / 8 FROM " + table + "))"

@@ -25,7 +25,8 @@ type writer struct {
 	told   bool // that it cannot be written
 	rest   time.Duration
 	pruned time.Time
-	batch  []entry // taken from the queue, and not written yet
+	batch  []entry      // taken from the queue, and not written yet
+	stay   []Connection // that go on, likewise
 
 	uses map[string]*use
 	open map[string]interval
@@ -219,7 +220,7 @@ func (w *writer) fine() {
 // flush writes a batch in one transaction. After an error the batch is kept for the next time.
 func (w *writer) flush(ctx context.Context) (err error) {
 	w.take()
-	staying := w.staying(time.Now())
+	w.stay = append(w.stay, w.staying(time.Now())...)
 	tx, err := w.db.BeginTx(ctx, nil)
 	if err != nil {
 		return err
@@ -230,6 +231,11 @@ func (w *writer) flush(ctx context.Context) (err error) {
 		}
 	}()
 	b := &batch{ctx: ctx, tx: tx, statements: map[string]*sql.Stmt{}, uses: copied(w.uses), open: copiedValues(w.open), hours: map[hourKey]*hourSum{}}
+	for _, c := range w.stay { // before the ends, which may be of these
+		if err := b.connection(c); err != nil {
+			return err
+		}
+	}
 	for _, e := range w.batch {
 		if err := b.write(e); err != nil {
 			return err
@@ -238,18 +244,13 @@ func (w *writer) flush(ctx context.Context) (err error) {
 	if err := b.settle(); err != nil {
 		return err
 	}
-	for _, c := range staying {
-		if err := b.connection(c); err != nil {
-			return err
-		}
-	}
 	if err := b.exec("INSERT INTO marks VALUES ('alive', ?) ON CONFLICT DO UPDATE SET value = excluded.value", time.Now().UnixMicro()); err != nil {
 		return err
 	}
 	if err := tx.Commit(); err != nil {
 		return err
 	}
-	w.batch, w.uses, w.open = nil, b.uses, b.open
+	w.batch, w.stay, w.uses, w.open = nil, nil, b.uses, b.open
 	return nil
 }
 

@@ -22,7 +22,6 @@ type Target struct {
 	Sent, Received             int64
 	StopAt, HoldUntil          time.Time
 	Maintenance                bool
-	Leaving                    bool
 }
 
 // States are those that a target may be in.

@@ -31,11 +31,13 @@ func (g *guest) guarded(f func()) {
 
 // emit loses the event if a sink has a fault: the client, whose life may just be ending, has none.
 func (g *guest) emit(e event.Event) {
-	if log := g.at.door.opts.Events; log.Wants(e.Level()) {
-		defer g.at.door.lost(e.Kind)
-		e.Target, e.Client, e.Route = g.lane.Target.Name(), g.from.String(), g.at.door.opts.Route
-		log.Emit(e)
+	log := g.at.door.opts.Events
+	if log == nil {
+		return
 	}
+	defer g.at.door.lost(e.Kind)
+	e.Target, e.Client, e.Route = g.lane.Target.Name(), g.from.String(), g.at.door.opts.Route
+	log.Emit(e)
 }
 
 func (d *door) lost(kind event.Kind) {

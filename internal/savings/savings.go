@@ -27,14 +27,13 @@ func (p Prices) money() bool { return p.PerHour > 0 || p.PerStart > 0 }
 
 // Waits are what clients waited.
 type Waits struct {
-	Count           int
-	Total, Longest  time.Duration
-	Starts, Failed  int
-	StartsOn        []time.Time // when each start was begun
-	TypicalStart    time.Duration
-	ClientsInAll    int
-	RefusedClients  int
-	FirstObservedAt time.Time
+	Count          int
+	Total, Longest time.Duration
+	Starts, Failed int
+	StartsOn       []time.Time // when each start was begun
+	TypicalStart   time.Duration
+	ClientsInAll   int
+	RefusedClients int
 }
 
 // A Record is what was observed of one target.

@@ -52,7 +52,6 @@ type Screen struct {
 	rouse         Rouse
 	ctx           context.Context
 	status        admin.Status
-	before        admin.Status
 	rates         map[string][]float64 // bytes a second, the newest last
 	facts         []history.Fact
 	selected      int
@@ -143,7 +142,7 @@ func (s *Screen) take(st admin.Status) {
 		all := append(s.rates[t.Name], rate)
 		s.rates[t.Name] = all[max(len(all)-sparks, 0):]
 	}
-	s.before, s.status = s.status, st
+	s.status = st
 	s.selected = min(s.selected, max(len(st.Targets)-1, 0))
 }
 
