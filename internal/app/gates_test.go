@@ -354,9 +354,11 @@ func TestSeatsAreTakenInOrder(t *testing.T) {
 		conn := h.from("127.0.0.1", 0)
 		conns = append(conns, conn)
 		go func() {
-			if _, err := io.ReadFull(conn, make([]byte, len("web:"))); err == nil {
-				begun <- i
+			_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+			if _, err := io.ReadFull(conn, make([]byte, len("web:"))); err != nil {
+				t.Errorf("%d was not served: %v", i, err)
 			}
+			begun <- i
 		}()
 		await(t, func() bool { return h.app.Status("web").Held == i+2 })
 	}
